@@ -1,0 +1,38 @@
+# A fresh clone needs Python 3.11 or later and make; everything else goes into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+
+help:
+	@echo "make demo    learn verdicts about pairs of hand-written digits (about a minute, offline)"
+	@echo "make test    run the tests"
+	@echo "make lint    run ruff and mypy"
+	@echo "make bench   run the benchmarks"
+
+demo: $(INSTALLED)
+	$(BIN)/rungwise demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest --doctest-modules rungwise tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Every file in benchmarks/ whose name does not begin with an underscore is a command.
+BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))))
+
+bench: $(INSTALLED)
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+
+# constraints.txt first and alone: so that the one build of torch named there is what everything else finds in place.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -r constraints.txt
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	touch $@

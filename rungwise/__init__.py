@@ -1,0 +1,36 @@
+"""rungwise: learn hard labels from easy ones, one residual block at a time."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from rungwise.estimator import RungwiseClassifier
+    from rungwise.features import RandomFeatures
+    from rungwise.hierarchy import Hierarchy
+    from rungwise.network import Block, ResidualNetwork
+    from rungwise.persistence import load, save
+
+# Loaded when first used: the command's help does not wait for PyTorch.
+_HOMES = {
+    "Block": "network",
+    "Hierarchy": "hierarchy",
+    "RandomFeatures": "features",
+    "ResidualNetwork": "network",
+    "RungwiseClassifier": "estimator",
+    "load": "persistence",
+    "save": "persistence",
+}
+
+__all__ = ["Block", "Hierarchy", "RandomFeatures", "ResidualNetwork", "RungwiseClassifier", "load", "save"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rungwise' has no attribute {name!r}")
+    return getattr(import_module(f"rungwise.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,51 @@
+"""The theory in code: threshold functions, hierarchical models with their certificates, and dual kernels."""
+
+from rungwise.theory.boolean import (
+    conjunction,
+    disjunction,
+    fourier_expansion,
+    hypercube,
+    look_up,
+    majority,
+    multiplexer,
+    parity,
+    table_of,
+)
+from rungwise.theory.certificate import Certificate
+from rungwise.theory.dual_kernels import dual_kernel, erf_kernel, random_feature_kernel, relu_kernel, step_kernel
+from rungwise.theory.fit_ptf import largest_margin_ptf, ptf_degree, smallest_norm_ptf
+from rungwise.theory.hermite import erf_hermite, hermite_coefficients, relu_hermite, step_hermite
+from rungwise.theory.hierarchical_model import HierarchicalModel, LabelFunction
+from rungwise.theory.polynomial import Polynomial, monomial_exponents, monomials
+from rungwise.theory.ptf import PolynomialThreshold
+
+__all__ = [
+    "Certificate",
+    "HierarchicalModel",
+    "LabelFunction",
+    "Polynomial",
+    "PolynomialThreshold",
+    "conjunction",
+    "disjunction",
+    "dual_kernel",
+    "erf_hermite",
+    "erf_kernel",
+    "fourier_expansion",
+    "hermite_coefficients",
+    "hypercube",
+    "largest_margin_ptf",
+    "look_up",
+    "majority",
+    "monomial_exponents",
+    "monomials",
+    "multiplexer",
+    "parity",
+    "ptf_degree",
+    "random_feature_kernel",
+    "relu_hermite",
+    "relu_kernel",
+    "smallest_norm_ptf",
+    "step_hermite",
+    "step_kernel",
+    "table_of",
+]
