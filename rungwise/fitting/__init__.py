@@ -1,0 +1,1 @@
+"""How a block is fitted: objective, readout solvers, honest estimates, the layerwise loop."""

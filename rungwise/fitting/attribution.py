@@ -1,0 +1,77 @@
+"""Which stream entries an update stands on: the honest loss that is lost when one entry is shuffled among the rows.
+
+Permutation importance (Breiman, 2001), with two differences: it speaks of one block's update, so it sees the stream
+that this block saw, and each row is judged by the readout that was not fitted to the row's fold.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from rungwise.fitting.objective import normalise, weighted_sum
+from rungwise.fitting.readout import Readout
+
+_MAX_ROWS = 1000
+
+
+def shuffle_importance(
+    features: Callable[[Tensor], Tensor],
+    stream: Tensor,
+    readout: Readout,
+    labels: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    folds: Sequence[slice],
+    generator: torch.Generator,
+) -> Tensor:
+    """Return the rise of the honest loss of each label when each stream entry is shuffled, (n_entries, n_labels).
+
+    Parameters
+    ----------
+    features : callable
+        The block's hidden layer.
+    stream : Tensor of shape (n, n_entries)
+        Rows sorted so that each fold is a run of rows.
+    readout : Readout
+    labels : Tensor of shape (n_labels,)
+        Indices of the labels to speak about.
+    loss : callable
+        Maps updates (n_rows, n_labels) and row indices (n_rows,) to weighted losses (n_labels,).
+    folds : sequence of slice
+    generator : torch.Generator
+    """
+    n, n_entries = stream.shape
+    rows = torch.arange(n, device=stream.device)
+    if n > _MAX_ROWS:  # spread evenly over the folds
+        rows = rows[torch.linspace(0, n - 1, _MAX_ROWS, device=stream.device).round().long()]
+    borders = torch.tensor([0, *(fold.stop for fold in folds)], device=rows.device)
+    fold_rows = [slice(start, stop) for start, stop in pairwise(torch.searchsorted(rows, borders).tolist())]
+    sample = stream[rows]
+
+    weights, biases = readout.fold_weight[:, :, labels], readout.fold_bias[:, labels]
+
+    def honest_loss(z: Tensor) -> Tensor:
+        hidden = features(z)
+        parts = [torch.addmm(b, hidden[members], w) for members, w, b in zip(fold_rows, weights, biases, strict=True)]
+        return loss(torch.cat(parts), rows)
+
+    unshuffled = honest_loss(sample)
+    rise = stream.new_zeros(n_entries, len(labels))
+    order = torch.randperm(len(rows), generator=generator).to(rows.device)
+    for entry in range(n_entries):
+        shuffled = sample.clone()
+        shuffled[:, entry] = sample[order, entry]
+        rise[entry] = honest_loss(shuffled) - unshuffled
+    return rise
+
+
+def sampled_loss(
+    loss: Callable[[Tensor, Tensor], Tensor], estimates: Tensor, targets: Tensor, weights: Tensor
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the function of (updates, rows) that `shuffle_importance` asks for."""
+
+    def weighted_loss(update: Tensor, rows: Tensor) -> Tensor:
+        return weighted_sum(loss(estimates[rows] + update, targets[rows]), normalise(weights[rows]))
+
+    return weighted_loss

@@ -1,0 +1,72 @@
+"""Turn scores into log-odds: one slope and one intercept for each label, fitted to honest scores.
+
+Platt's method (1999): maximum likelihood of sigmoid(a s + b) with his smoothed targets, which keep the log-odds of a
+label without errors finite.
+"""
+
+import torch
+from torch import Tensor
+
+_STEPS = 100
+
+
+def fit_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return slopes a >= 0 and intercepts b, each of shape (n_labels,), in double precision.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, n_labels)
+        Honest scores of the training rows.
+    targets : Tensor of shape (n, n_labels)
+        ±1, any value where the weight is 0.
+    weights : Tensor of shape (n, n_labels)
+    """
+    scores, targets, weights = scores.double(), targets.double(), weights.double()
+    positive = (weights * (targets > 0)).sum(0)
+    negative = weights.sum(0) - positive
+    smoothed = torch.where(targets > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    prior = ((positive + 1) / (negative + 1)).log()
+    slope, intercept = _newton(scores, smoothed, weights, prior)
+    # A score that ranks backwards on honest rows carries nothing; the frequency is then the best estimate.
+    useful = slope > 0
+    return torch.where(useful, slope, 0.0), torch.where(useful, intercept, prior)
+
+
+def _newton(scores: Tensor, smoothed: Tensor, weights: Tensor, intercept: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maximum-likelihood slopes and intercepts by damped Newton steps, every label at once."""
+    slope = torch.zeros_like(intercept)
+    # Relative to the total weight; only there to keep the 2 x 2 systems of constant scores invertible.
+    ridge = 1e-9 * weights.sum(0).clamp(min=1e-300)
+
+    def loss(a: Tensor, b: Tensor) -> Tensor:
+        log_odds = a * scores + b
+        return (weights * (torch.nn.functional.softplus(log_odds) - smoothed * log_odds)).sum(0) + ridge / 2 * a**2
+
+    current = loss(slope, intercept)
+    for _ in range(_STEPS):
+        probability = torch.sigmoid(slope * scores + intercept)
+        residual = weights * (probability - smoothed)
+        curvature = weights * probability * (1 - probability)
+        gradient = torch.stack([(residual * scores).sum(0) + ridge * slope, residual.sum(0)], dim=1)
+        off_diagonal = (curvature * scores).sum(0)
+        hessian = torch.stack(
+            [
+                torch.stack([(curvature * scores.square()).sum(0) + ridge, off_diagonal], dim=1),
+                torch.stack([off_diagonal, curvature.sum(0) + ridge], dim=1),
+            ],
+            dim=1,
+        )
+        step = torch.linalg.solve(hessian, gradient)
+        size = torch.ones_like(slope)
+        for _ in range(30):
+            trial = slope - size * step[:, 0], intercept - size * step[:, 1]
+            worse = loss(*trial) > current
+            if not worse.any():
+                break
+            size = torch.where(worse, size / 2, size)
+        improved = loss(*trial) < current
+        slope, intercept = torch.where(improved, trial[0], slope), torch.where(improved, trial[1], intercept)
+        previous, current = current, loss(slope, intercept)
+        if (previous - current <= 1e-14 * previous.abs()).all():
+            break
+    return slope, intercept

@@ -1,0 +1,54 @@
+"""Assign training rows to folds by what they contain, not by where they stand.
+
+A row's fold follows from a hash of its content and the seed: copies of a row stay together, the order of rows does
+not matter, and a row of weight 2 is the same as the row twice.
+"""
+
+import numpy as np
+
+
+def assign_folds(X: np.ndarray, n_folds: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Return the fold of each row, integers (n,) in [0, n_folds).
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Row contents; NaN allowed.
+    n_folds : int, at least 2
+        Lowered to the number of distinct rows or groups if that is smaller.
+    seed : int
+    groups : ndarray of shape (n,), optional
+        Rows of one group (a subject, a site) share a fold.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two distinct rows, or groups, to tell apart.
+    """
+    if groups is not None:
+        # Factorised, so that labels of any type serve; their order does not depend on the order of rows.
+        X = np.unique(groups, return_inverse=True)[1].reshape(-1, 1).astype(float)
+    hashes = _hash_rows(np.asarray(X, dtype=np.float64), seed)
+    distinct, index = np.unique(hashes, return_inverse=True)
+    if len(distinct) < 2:
+        what = "groups" if groups is not None else "rows"
+        raise ValueError(
+            f"honest estimates need at least 2 distinct {what}, however: {len(distinct)}; add training examples"
+        )
+    # Dealing the sorted hashes out in turn keeps folds equally large.
+    return index % min(n_folds, len(distinct))
+
+
+def _hash_rows(X: np.ndarray, seed: int) -> np.ndarray:
+    """Return a 64-bit hash of each row."""
+    # -0.0 becomes 0.0, and every NaN the same one.
+    bits = np.where(np.isnan(X), np.nan, X + 0.0).view(np.uint64)
+    keys = np.random.default_rng(seed).integers(2**64, size=(X.shape[1],), dtype=np.uint64)
+    return _mix(_mix(bits ^ keys).sum(axis=1, dtype=np.uint64))
+
+
+def _mix(bits: np.ndarray) -> np.ndarray:
+    """Return bits scrambled by the finaliser of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))

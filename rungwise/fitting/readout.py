@@ -1,0 +1,186 @@
+"""Fit the readout W2 of one block, with honest (out-of-fold) updates for the training rows.
+
+For every fold the readout is fitted on the other folds and speaks about the rows of this one, so that the update a
+row carries into the next block was never fitted to its own label. The penalty is chosen for each label by the loss of
+these honest updates; the readout that the network keeps is then fitted on all rows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from rungwise.fitting import newton, sgd
+from rungwise.fitting.gram import Moments
+from rungwise.fitting.objective import Objective, normalise, weighted_sum
+
+PENALTIES = (math.inf, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+"""Penalties tried, in units of the hidden units' mean squared norm. Infinity fits the constant alone; below 1e-7 single
+precision resolves nothing."""
+
+SOLVERS = ("exact", "sgd")
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A fitted readout.
+
+    Attributes
+    ----------
+    weight, bias : Tensor of shape (n_units, n_labels) and (n_labels,)
+        Fitted on all rows.
+    fold_weight, fold_bias : Tensor of shape (n_folds, n_units, n_labels) and (n_folds, n_labels)
+        Fitted without the rows of each fold.
+    honest_update : Tensor of shape (n, n_labels)
+        For each row, the update by the readout that did not see its fold.
+    penalty : Tensor of shape (n_labels,)
+        The penalty chosen, in the units of `PENALTIES`.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    fold_weight: Tensor
+    fold_bias: Tensor
+    honest_update: Tensor
+    penalty: Tensor
+
+
+def fit_readout(
+    objective: Objective,
+    folds: Sequence[slice],
+    penalties: Sequence[float] = PENALTIES,
+    solver: str = "exact",
+    generator: torch.Generator | None = None,
+) -> Readout:
+    """Fit the readout of one block for all labels.
+
+    Parameters
+    ----------
+    objective : Objective
+        Over all training rows.
+    folds : sequence of slice
+        Rows sorted so that each fold is a run of rows; together they cover all rows.
+    penalties : sequence of float
+        Candidates, in units of the hidden units' mean squared norm.
+    solver : {"exact", "sgd"}
+    generator : torch.Generator
+        Used by "sgd".
+    """
+    objective, mean, basis = _centred_and_compressed(objective)
+    row_weights = objective.weights.mean(1)
+    fold_moments = [Moments.of(objective.hidden[rows], row_weights[rows]) for rows in folds]
+    total = sum(fold_moments[1:], start=fold_moments[0])
+    solve = _Solver(objective, folds, fold_moments, total, solver, generator)
+
+    shape = objective.n_parameters, objective.targets.shape[1]
+    n_labels = shape[1]
+    chosen = objective.hidden.new_full((n_labels,), math.inf)
+    best_loss = objective.hidden.new_full((n_labels,), math.inf)
+    honest = torch.zeros_like(objective.targets)
+    fold_parameters = objective.hidden.new_zeros(len(folds), *shape)
+    weights = objective.normalised_weights
+    for penalty in penalties:
+        solutions = [solve(fold, penalty) for fold in range(len(folds))]
+        if any(solution is None for solution in solutions):
+            continue
+        parameters = torch.stack(solutions)  # type: ignore[arg-type]
+        update = torch.cat([objective.select(rows).update(p) for rows, p in zip(folds, parameters, strict=True)])
+        loss = weighted_sum(objective.loss.value(objective.offset + update, objective.targets), weights)
+        better = loss < best_loss
+        best_loss = torch.where(better, loss, best_loss)
+        chosen[better] = penalty
+        honest[:, better] = update[:, better]
+        fold_parameters[:, :, better] = parameters[:, :, better]
+
+    parameters = objective.hidden.new_zeros(shape)
+    for penalty in chosen.unique().tolist():
+        labels = chosen == penalty
+        solution = solve(None, penalty)
+        if solution is None:  # the rows of all folds together are as well conditioned as those of all but one
+            raise FloatingPointError(f"the hidden units are too nearly dependent for penalty={penalty:.1g}")
+        parameters[:, labels] = solution[:, labels]
+    stacked = torch.cat([fold_parameters, parameters[None]])
+    weight, bias = stacked[:, :-1], stacked[:, -1]
+    if basis is not None:
+        weight = basis @ weight
+    bias = bias - mean @ weight
+    return Readout(weight[-1], bias[-1], weight[:-1], bias[:-1], honest, chosen)
+
+
+def _centred_and_compressed(objective: Objective) -> tuple[Objective, Tensor, Tensor | None]:
+    """Return the objective over centred hidden units, their mean, and a basis of the rows' span if that is smaller.
+
+    With fewer rows than units every minimiser lies in the span of the rows (the penalty is blind to rotations), so
+    the problem is solved in as many dimensions as there are rows.
+    """
+    mean = normalise(objective.weights.mean(1, keepdim=True)).T @ objective.hidden
+    hidden = objective.hidden - mean
+    basis = None
+    if hidden.shape[0] < hidden.shape[1]:
+        basis, triangle = torch.linalg.qr(hidden.T)
+        hidden = triangle.T.contiguous()
+    return replace(objective, hidden=hidden), mean[0], basis
+
+
+class _Solver:
+    """Solves the objective without one of the folds, or over all rows (fold None)."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        folds: Sequence[slice],
+        fold_moments: Sequence[Moments],
+        total: Moments,
+        solver: str,
+        generator: torch.Generator | None,
+    ) -> None:
+        self.objective = objective
+        self.folds = folds
+        self.fold_moments = fold_moments
+        self.total = total
+        self.solver = solver
+        self.generator = generator or torch.Generator()
+        shared = bool((objective.weights == objective.weights[:, :1]).all())
+        self.closed_form = objective.loss.is_quadratic and shared and solver == "exact"
+        if self.closed_form:
+            slope = objective.weights * objective.loss.slope(objective.offset, objective.targets)
+            self.fold_slopes = [objective.select(rows).adjoint(slope[rows]) for rows in folds]
+            self.total_slope = sum(self.fold_slopes[1:], start=self.fold_slopes[0])
+
+    def __call__(self, fold: int | None, penalty: float) -> Tensor | None:
+        """Return the parameters, (n_units + 1, n_labels); None if the penalty is too small for the precision."""
+        moments = self.total if fold is None else self.total - self.fold_moments[fold]
+        if math.isinf(penalty):
+            return self._constant_only(fold, moments)
+        penalty = penalty * float(self.total.mean_square)
+        if self.solver == "sgd":
+            return sgd.minimise(self._without(fold), moments, penalty, self.generator)
+        factor = moments.factor(self.objective.loss.max_curvature, penalty)
+        if factor is None:
+            return None
+        if self.closed_form:
+            slope = self.total_slope if fold is None else self.total_slope - self.fold_slopes[fold]
+            return torch.cholesky_solve(-slope / self._divisor(moments), factor)
+        return newton.minimise(self._without(fold), factor, penalty)
+
+    def _constant_only(self, fold: int | None, moments: Moments) -> Tensor:
+        objective = self._without(fold)
+        constant_only = replace(objective, hidden=objective.hidden[:, :0])
+        factor = Moments(moments.gram[-1:, -1:], moments.total).factor(objective.loss.max_curvature, 0.0)
+        assert factor is not None  # one positive number
+        constant = newton.minimise(constant_only, factor, 0.0)
+        return torch.cat([constant.new_zeros(objective.n_parameters - 1, constant.shape[1]), constant])
+
+    def _without(self, fold: int | None) -> Objective:
+        """Return the objective in which the rows of a fold have no weight."""
+        if fold is None:
+            return self.objective
+        weights = self.objective.weights.clone()
+        weights[self.folds[fold]] = 0
+        return replace(self.objective, weights=weights)
+
+    @staticmethod
+    def _divisor(moments: Moments) -> Tensor:
+        return moments.total.clamp(min=torch.finfo(moments.total.dtype).tiny)

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from rungwise.fitting.calibration import fit_calibration
+
+
+def noisy_scores(n=200, n_labels=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(n, n_labels, generator=generator, dtype=torch.float64)
+    noise = torch.randn(n, n_labels, generator=generator, dtype=torch.float64)
+    weights = torch.rand(n, n_labels, generator=generator, dtype=torch.float64).round(decimals=1)
+    return scores, (scores + noise + 0.3).sign(), weights
+
+
+def test_calibration_is_logistic_regression_on_smoothed_targets():
+    scores, targets, weights = noisy_scores()
+    slope, intercept = fit_calibration(scores, targets, weights)
+    for j in range(3):
+        s, w, positive = scores[:, [j]].numpy(), weights[:, j].numpy(), targets[:, j].numpy() > 0
+        n_positive, n_negative = w[positive].sum(), w[~positive].sum()
+        smoothed = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+        # A soft target is a row of each class, weighted by its share.
+        model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+        model.fit(np.vstack([s, s]), np.repeat([1, 0], len(s)), sample_weight=np.r_[w * smoothed, w * (1 - smoothed)])
+        assert slope[j].item() == pytest.approx(model.coef_.item(), rel=1e-4)
+        assert intercept[j].item() == pytest.approx(model.intercept_.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_slopes_are_never_negative_and_backward_scores_give_the_frequency(seed):
+    scores, targets, weights = noisy_scores(seed=seed)
+    slope, intercept = fit_calibration(-scores, targets, weights)
+    positive, negative = (weights * (targets > 0)).sum(0), (weights * (targets < 0)).sum(0)
+    assert (slope == 0).all()
+    torch.testing.assert_close(intercept, ((positive + 1) / (negative + 1)).log())
+    assert (fit_calibration(scores, targets, weights)[0] > 0).all()
+
+
+def test_constant_scores_give_the_frequency():
+    _, targets, weights = noisy_scores()
+    slope, intercept = fit_calibration(torch.zeros_like(targets), targets, weights)
+    positive, negative = (weights * (targets > 0)).sum(0), (weights * (targets < 0)).sum(0)
+    frequency = torch.sigmoid(intercept)
+    torch.testing.assert_close(frequency, positive / (positive + negative), rtol=0, atol=0.02)
+    assert slope.isfinite().all()
+
+
+def test_label_without_errors_has_finite_log_odds_of_the_right_sign():
+    targets = torch.tensor([1.0, -1.0] * 50).double()[:, None]
+    slope, intercept = fit_calibration(targets, targets, torch.ones_like(targets))
+    log_odds = slope * targets + intercept
+    assert log_odds.isfinite().all()
+    # Smoothed targets: 51/52 and 1/52.
+    torch.testing.assert_close(
+        torch.sigmoid(log_odds)[:2, 0], torch.tensor([51 / 52, 1 / 52]).double(), rtol=0, atol=1e-6
+    )
+
+
+def test_scale_of_scores_does_not_matter():
+    scores, targets, weights = noisy_scores()
+    slope, intercept = fit_calibration(scores, targets, weights)
+    scaled_slope, scaled_intercept = fit_calibration(100 * scores, targets, weights)
+    torch.testing.assert_close(scaled_slope * 100, slope, rtol=1e-5, atol=0)
+    torch.testing.assert_close(scaled_intercept, intercept, rtol=0, atol=1e-5)
+
+
+def test_unannotated_entries_do_not_matter_and_single_precision_is_read():
+    scores, targets, weights = noisy_scores()
+    expected = fit_calibration(scores, targets, weights)
+    garbled = torch.where(weights == 0, -targets, targets)
+    for one, other in zip(fit_calibration(scores, garbled, weights), expected, strict=True):
+        torch.testing.assert_close(one, other)
+    assert fit_calibration(scores.float(), targets.float(), weights.float())[0].dtype == torch.float64

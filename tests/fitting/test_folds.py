@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from rungwise.fitting.folds import assign_folds
+
+tables = arrays(
+    np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12), elements=st.floats(-3, 3)
+).filter(lambda X: len(np.unique(X, axis=0)) >= 2)
+
+
+@settings(deadline=None)
+@given(tables, st.integers(2, 6), st.integers(0, 2**32), st.randoms(use_true_random=False))
+def test_order_of_rows_does_not_matter(X, n_folds, seed, random):
+    order = np.array(random.sample(range(len(X)), len(X)))
+    fold = assign_folds(X, n_folds, seed)
+    assert (assign_folds(X[order], n_folds, seed) == fold[order]).all()
+
+
+@settings(deadline=None)
+@given(tables, st.integers(2, 6), st.integers(0, 2**32))
+def test_duplicates_stay_together_and_change_no_other_row(X, n_folds, seed):
+    fold = assign_folds(X, n_folds, seed)
+    twice = assign_folds(np.vstack([X, X[::-1]]), n_folds, seed)
+    assert (twice == np.r_[fold, fold[::-1]]).all()
+
+
+@settings(deadline=None)
+@given(tables, st.integers(2, 6), st.integers(0, 2**32))
+def test_distinct_rows_are_shared_out_evenly(X, n_folds, seed):
+    X = np.unique(X, axis=0)
+    sizes = np.bincount(assign_folds(X, n_folds, seed))
+    assert len(sizes) == min(n_folds, len(X))
+    assert sizes.max() - sizes.min() <= 1
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from("abcdef"), min_size=4, max_size=20), st.integers(2, 4), st.integers(0, 99))
+def test_groups_stay_together(groups, n_folds, seed):
+    groups = np.array([*groups, "a", "b"])
+    X = np.random.default_rng(0).normal(size=(len(groups), 2))
+    fold = assign_folds(X, n_folds, seed, groups)
+    for group in set(groups.tolist()):
+        assert len(set(fold[groups == group].tolist())) == 1
+    assert len(set(fold.tolist())) == min(n_folds, len(set(groups.tolist())))
+
+
+def test_negative_zero_is_zero_and_every_nan_the_same():
+    other_nan = np.array([0x7FF8000000000123], dtype=np.uint64).view(np.float64)[0]
+    rng = np.random.default_rng(0)
+    X = np.vstack([[0.0, np.nan], rng.normal(size=(50, 2))])
+    Z = X.copy()
+    Z[0] = -0.0, other_nan
+    for seed in range(5):
+        assert (assign_folds(X, 5, seed) == assign_folds(Z, 5, seed)).all()
+
+
+def test_seed_decides():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    assert (assign_folds(X, 4, 0) == assign_folds(X, 4, 0)).all()
+    assert (assign_folds(X, 4, 0) != assign_folds(X, 4, 1)).any()
+
+
+def test_columns_are_told_apart():
+    X = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert sorted(assign_folds(X, 2, 0)) == [0, 1]
+
+
+@pytest.mark.parametrize(("groups", "what"), [(None, "rows"), (np.zeros(3), "groups")])
+def test_a_single_distinct_row_or_group_is_refused(groups, what):
+    X = np.ones((3, 2)) if groups is None else np.eye(3)
+    with pytest.raises(ValueError, match=f"at least 2 distinct {what}, however: 1"):
+        assign_folds(X, 2, 0, groups)

@@ -1,0 +1,180 @@
+"""The layerwise loop: no label ever gets worse, settled labels are left alone, and hierarchies are climbed."""
+
+import numpy as np
+import pytest
+import torch
+
+from rungwise.datasets import make_hierarchy
+from rungwise.features import RandomFeatures
+from rungwise.fitting.folds import assign_folds
+from rungwise.fitting.layerwise import fit_layerwise
+from rungwise.fitting.losses import LOSSES, SquaredLoss
+from rungwise.fitting.readout import PENALTIES
+from rungwise.hierarchy import find_levels
+
+N_FOLDS = 4
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Matrices this small lose more by waiting for threads than they gain."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def fit(x, targets, weights=None, loss=None, width=64, seed=0, dtype=torch.float64, **options):
+    """Return the rows, sorted by fold, and what `fit_layerwise` makes of them."""
+    fold = assign_folds(x, N_FOLDS, seed)
+    order = np.argsort(fold, kind="stable")
+    ends = np.cumsum(np.bincount(fold)).tolist()
+    folds = [slice(start, stop) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
+    weights = np.ones(targets.shape) if weights is None else weights
+    x, targets, weights = (torch.as_tensor(array[order], dtype=dtype) for array in (x, targets, weights))
+    options = {"max_depth": 6, "generator": torch.Generator().manual_seed(seed)} | options
+    fitted = fit_layerwise(x, targets, weights, folds, RandomFeatures(width=width), loss or SquaredLoss(), **options)
+    return x, targets, weights, fitted
+
+
+def small_hierarchy(seed, n_samples=300):
+    X, Y, model = make_hierarchy(n_samples, n_inputs=10, n_levels=3, n_labels_per_level=4, random_state=seed)
+    return X, 2.0 * Y - 1, model
+
+
+def labels_of_a_kind(kind, seed):
+    """Return x, targets and weights: learnable labels with and without noise, and partly annotated ones."""
+    rng = np.random.default_rng(seed)
+    X, targets, _ = small_hierarchy(seed)
+    weights = np.ones(targets.shape)
+    if kind == "noise":
+        targets = rng.choice([-1.0, 1.0], size=targets.shape)
+    elif kind == "noisy":
+        targets = np.where(rng.random(targets.shape) < 0.2, -targets, targets)
+    elif kind == "masked":
+        weights = (rng.random(targets.shape) < 0.6).astype(float)
+        targets = np.where(weights > 0, targets, 0.0)  # any finite value may stand where the weight is 0
+    elif kind == "weighted":
+        weights = rng.exponential(size=targets.shape)
+    return X, targets, weights
+
+
+def penalties_for(loss):
+    """Return few and large penalties where each costs many Newton steps, to keep the tests quick."""
+    return PENALTIES if loss.is_quadratic else (float("inf"), 0.1, 0.01)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", ["clean", "noisy", "noise", "masked", "weighted"])
+def test_honest_loss_of_no_label_ever_gets_worse(kind, seed):
+    loss = LOSSES[["squared", "squared_hinge", "logistic"][seed % 3]]()
+    *_, fitted = fit(*labels_of_a_kind(kind, seed), loss=loss, seed=seed, max_depth=4, penalties=penalties_for(loss))
+    assert fitted.reports or kind == "noise"
+    for report in fitted.reports:
+        assert (report.loss_after <= report.loss_before).all()
+        assert report.taken.any()
+    for earlier, later in zip(fitted.reports, fitted.reports[1:], strict=False):
+        assert torch.equal(earlier.loss_after, later.loss_before)
+        assert torch.equal(earlier.error_after, later.error_before)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_settled_label_is_left_alone(seed):
+    x, targets, _ = labels_of_a_kind("noisy", seed)
+    *_, fitted = fit(x, targets, seed=seed)
+    left_alone = 0
+    for report, block in zip(fitted.reports, fitted.network.blocks, strict=True):
+        idle = ~report.taken
+        left_alone += int(idle.sum())
+        assert (block.weight[:, idle] == 0).all()
+        assert (block.bias[idle] == 0).all()
+        assert torch.equal(report.loss_after[idle], report.loss_before[idle])
+        assert (block.weight[:, report.taken].abs().amax(0) + block.bias[report.taken].abs() > 0).all()
+    assert left_alone > 0
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_reported_losses_are_the_losses_of_the_honest_estimates(loss):
+    loss = LOSSES[loss]()
+    _, targets, weights, fitted = fit(*labels_of_a_kind("masked", 3), loss=loss, penalties=penalties_for(loss))
+    shares = weights / weights.sum(0)
+    expected = (shares * loss.value(fitted.estimates, targets)).sum(0)
+    torch.testing.assert_close(fitted.reports[-1].loss_after, expected)
+    wrong = ((fitted.estimates > 0) != (targets > 0)).double()
+    torch.testing.assert_close(fitted.reports[-1].error_after, (shares * wrong).sum(0))
+
+
+def test_prior_loss_is_the_loss_of_the_frequency():
+    _, targets, _, fitted = fit(*labels_of_a_kind("clean", 0), max_depth=1)
+    mean = targets.mean(0)
+    # The mean of the other folds is not quite that of all rows.
+    torch.testing.assert_close(fitted.prior_loss, (1 - mean**2) / 2, rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_labels_stop_the_fit(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.choice([-1.0, 1.0], size=(500, 10))
+    *_, fitted = fit(x, rng.choice([-1.0, 1.0], size=(500, 5)), seed=seed, max_depth=50)
+    assert len(fitted.reports) <= 3
+
+
+def test_learnable_labels_stop_the_fit_once_learned():
+    x = np.random.default_rng(0).choice([-1.0, 1.0], size=(400, 6))
+    *_, fitted = fit(x, x[:, :2], max_depth=50)
+    assert len(fitted.reports) <= 4
+    assert (fitted.reports[-1].error_after == 0).all()
+
+
+def test_max_depth_bounds_the_number_of_blocks():
+    *_, fitted = fit(*labels_of_a_kind("clean", 1), max_depth=2)
+    assert len(fitted.reports) == len(fitted.network.blocks) == 2
+
+
+def test_callbacks_get_every_report_in_order():
+    first, second = [], []
+    *_, fitted = fit(*labels_of_a_kind("clean", 2), callbacks=[first.append, second.append])
+    assert [id(report) for report in first] == [id(report) for report in second] == [id(r) for r in fitted.reports]
+    assert [report.block for report in first] == list(range(1, len(first) + 1))
+
+
+def test_the_same_generator_seed_gives_the_same_network():
+    *_, one = fit(*labels_of_a_kind("clean", 4), seed=7)
+    *_, same = fit(*labels_of_a_kind("clean", 4), seed=7)
+    *_, other = fit(*labels_of_a_kind("clean", 4), generator=torch.Generator().manual_seed(8), seed=7)
+    assert torch.equal(one.network.blocks[0].weight, same.network.blocks[0].weight)
+    assert torch.equal(one.estimates, same.estimates)
+    assert not torch.equal(one.estimates, other.estimates)
+
+
+def test_value_at_unannotated_entries_does_not_matter():
+    x, targets, weights = labels_of_a_kind("masked", 5)
+    *_, one = fit(x, targets, weights)
+    *_, other = fit(x, np.where(weights > 0, targets, 1.0), weights)
+    torch.testing.assert_close(one.estimates, other.estimates)
+    torch.testing.assert_close(one.network(torch.as_tensor(x).double()), other.network(torch.as_tensor(x).double()))
+
+
+def test_honest_error_foretells_the_error_on_fresh_rows():
+    X, Y, model = make_hierarchy(1000, n_inputs=10, n_levels=3, n_labels_per_level=4, random_state=0)
+    fresh = np.random.default_rng(1).choice([-1.0, 1.0], size=(3000, 10))
+    *_, fitted = fit(X, 2.0 * Y - 1)
+    with torch.no_grad():
+        error = (fitted.network(torch.as_tensor(fresh)).sign().numpy() != model(fresh)).mean()
+    assert error <= fitted.reports[-1].error_after.mean() + 0.01
+
+
+def test_learned_hierarchy_has_small_error_on_fresh_rows():
+    X, Y, model = make_hierarchy(3000, n_inputs=12, n_levels=3, n_labels_per_level=6, random_state=0)
+    *_, fitted = fit(X, 2.0 * Y - 1, width=512, dtype=torch.float32)
+    fresh = np.random.default_rng(1).choice(np.float32([-1, 1]), size=(3000, 12))
+    with torch.no_grad():
+        wrong = fitted.network(torch.as_tensor(fresh)).sign().numpy() != model(fresh)
+    assert wrong.mean() < 0.02
+    losses = np.stack([report.loss_after.numpy() for report in fitted.reports])
+    level = find_levels(losses, fitted.prior_loss.numpy())
+    assert (level > 0).all()
+    # A label is rarely learned before those it is made of.
+    assert [level[model.level == true].mean() for true in (1, 2, 3)] == sorted(
+        level[model.level == true].mean() for true in (1, 2, 3)
+    )
