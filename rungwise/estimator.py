@@ -1,0 +1,369 @@
+"""RungwiseClassifier, the scikit-learn front door: data in, a fitted residual network and its hierarchy out."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from rungwise.features import FEATURE_MAPS, FeatureMap
+from rungwise.fitting.calibration import fit_calibration
+from rungwise.fitting.folds import assign_folds
+from rungwise.fitting.layerwise import BlockReport, LayerwiseFit, fit_layerwise
+from rungwise.fitting.losses import LOSSES
+from rungwise.fitting.progress import ProgressBar
+from rungwise.fitting.readout import PENALTIES, SOLVERS
+from rungwise.hierarchy import Hierarchy, find_levels
+from rungwise.preprocessing.scaling import Standardizer
+from rungwise.preprocessing.tables import TableEncoder, is_frame
+from rungwise.preprocessing.targets import read_targets, read_weights
+
+# Up to this many rows double precision costs little, and results agree to the last digits that people compare.
+_DOUBLE_PRECISION_ROWS = 2000
+
+
+class RungwiseClassifier(ClassifierMixin, BaseEstimator):
+    """Learn many labels block by block, the hard ones from the easy ones.
+
+    A residual network is trained by layerwise SGD (arXiv 2601.00455): each block adds to the estimates of all labels
+    what it can learn from the input and from the labels learned below, judged on rows that it did not see.
+
+    Parameters
+    ----------
+    features : {"auto", "random"} or feature map
+        What a block sees. "random" is ``RandomFeatures()``, which "auto" stands for. For another width or activation
+        give ``RandomFeatures(width=..., activation=...)``, or any object with ``fit(stream, generator)``.
+    max_depth : int, at least 1
+        Most blocks; fitting stops by itself when no label improves.
+    loss : {"squared", "squared_hinge", "logistic"}
+        Convex loss of the label margins.
+    solver : {"exact", "sgd"}
+        How a readout is fitted; "sgd" is the paper's algorithm, slower and with the same result.
+    penalty : "auto" or float, positive
+        Ridge penalty of the readouts, in units of the hidden units' mean squared norm; "auto" chooses for each label
+        and block by honest loss.
+    tolerance : float in [0, 1)
+        A label takes a block's update if that lowers its honest loss by more than this fraction.
+    n_folds : int, at least 2
+        Folds of the honest estimates.
+    random_state : None, int or RandomState
+    device : str
+        "auto" (a GPU if there is one), or a PyTorch device such as "cpu" or "cuda:0".
+    verbose : int
+        1 shows a progress bar.
+    callbacks : sequence of callable, optional
+        Each is called with the `BlockReport` of every block.
+
+    Attributes
+    ----------
+    hierarchy_ : Hierarchy
+        Level and parents of every label.
+    history_ : pandas.DataFrame
+        A row for each block and label: honest loss and error before and after, whether the update was taken.
+    network_ : ResidualNetwork
+    n_blocks_ : int
+    label_names_ : list of str
+    classes_ : ndarray, or list of ndarray for a matrix of labels
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only if X had names.
+
+    Examples
+    --------
+    >>> from rungwise.datasets import make_hierarchy
+    >>> X, Y, model = make_hierarchy(2000, n_inputs=10, n_levels=3, n_labels_per_level=3, random_state=0)
+    >>> clf = RungwiseClassifier(random_state=0).fit(X[:1500], Y[:1500])
+    >>> bool((clf.predict(X[1500:]) == Y[1500:]).mean() > 0.95)
+    True
+    """
+
+    def __init__(
+        self,
+        features: str | FeatureMap = "auto",
+        *,
+        max_depth: int = 20,
+        loss: str = "squared",
+        solver: str = "exact",
+        penalty: str | float = "auto",
+        tolerance: float = 0.01,
+        n_folds: int = 5,
+        random_state: Any = None,
+        device: str = "auto",
+        verbose: int = 0,
+        callbacks: Sequence[Callable[[BlockReport], None]] | None = None,
+    ) -> None:
+        self.features = features
+        self.max_depth = max_depth
+        self.loss = loss
+        self.solver = solver
+        self.penalty = penalty
+        self.tolerance = tolerance
+        self.n_folds = n_folds
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "RungwiseClassifier":
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or data frame of shape (n_samples, n_features)
+            NaN allowed; data frames may have text, categorical, boolean and date columns.
+        y : array or data frame of shape (n_samples, n_labels), or (n_samples,)
+            The labels, which scikit-learn calls y: {0, 1}, {-1, 1} or booleans, NaN where a label is not annotated;
+            one column may hold any class names.
+        sample_weight : array of shape (n_samples,) or (n_samples, n_labels), optional
+        groups : array of shape (n_samples,), optional
+            Rows of one group (subject, site) share a fold.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, Y or the weights are not as described.
+        """
+        features, loss, penalties, device = self._check_parameters()
+        targets, self._coding = read_targets(y)
+        check_consistent_length(X, targets, sample_weight, groups)
+        used = read_weights(sample_weight, ~np.isnan(targets))
+        rows = np.asarray(used.any(axis=1))
+        matrix = self._read_X(X, reset=True, rows=rows)
+        if len(matrix) < 2:
+            raise ValueError(
+                "RungwiseClassifier needs at least 2 examples that have a label and a weight, however: "
+                f"n_samples={len(matrix)}"
+            )
+        targets, used = np.nan_to_num(targets[rows]), used[rows]
+        self._check_every_label_has_weight(used)
+
+        seed = self._draw_seed()
+        groups = None if groups is None else np.asarray(groups)[rows]
+        fold = assign_folds(matrix, self.n_folds, seed, groups)
+        # Sorted by fold and content: fits do not depend on the order of rows, and folds are runs of rows.
+        order = np.lexsort([*targets.T, *matrix.T[:8], fold])
+        ends = np.cumsum(np.bincount(fold))
+        folds = [slice(int(end - size), int(end)) for end, size in zip(ends, np.bincount(fold), strict=True)]
+        self.standardizer_ = Standardizer().fit(matrix, sample_weight=used.mean(axis=1))
+
+        dtype = torch.float64 if len(matrix) <= _DOUBLE_PRECISION_ROWS else torch.float32
+
+        def tensor(array: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(array[order], dtype=dtype, device=device)
+
+        x, signs, weights = tensor(self.standardizer_.transform(matrix)), tensor(targets), tensor(used)
+        callbacks = list(self.callbacks or [])
+        with ProgressBar(self.max_depth) if self.verbose else nullcontext() as bar:
+            fitted = fit_layerwise(
+                x,
+                signs,
+                weights,
+                folds,
+                features,
+                loss,
+                solver=self.solver,
+                penalties=penalties,
+                max_depth=self.max_depth,
+                tolerance=self.tolerance,
+                generator=torch.Generator().manual_seed(seed),
+                callbacks=callbacks if bar is None else [bar, *callbacks],
+            )
+        self.network_ = fitted.network.to(device=device, dtype=dtype)
+        self.n_blocks_ = len(fitted.reports)
+        slope, intercept = fit_calibration(fitted.estimates, signs, weights)
+        self.calibration_ = np.stack([slope.cpu().numpy(), intercept.cpu().numpy()])
+        self.history_ = _history(fitted.reports, self._coding.names)
+        self.hierarchy_ = self._find_hierarchy(fitted)
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return calibrated log-odds, (n_samples, n_labels); (n_samples,) if y was one column of two classes."""
+        log_odds = self._log_odds(X)
+        return log_odds[:, 0] if self._coding.kind == "binary" else log_odds
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the likelier value of every label, (n_samples, n_labels), written as in training."""
+        log_odds = self._log_odds(X)
+        return self._coding.decode(log_odds)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of every label, (n_samples, n_labels).
+
+        If y was one column, there is a column for each class, and rows sum to 1.
+        """
+        probability = 1 / (1 + np.exp(-np.clip(self._log_odds(X), -500, 500)))
+        if self._coding.kind == "binary":
+            return np.hstack([1 - probability, probability])
+        if self._coding.kind == "multiclass":
+            return probability / probability.sum(axis=1, keepdims=True)
+        return probability
+
+    @property
+    def label_names_(self) -> list[str]:
+        """Names of the labels, in the order of the columns of predictions."""
+        check_is_fitted(self, "network_")
+        return list(self._coding.names)
+
+    @property
+    def classes_(self) -> Any:
+        """The classes of a 1-D y; for a matrix of labels, a list with the two values of each label."""
+        if not hasattr(self, "_coding"):
+            raise AttributeError("classes_ is there after fit")
+        if self._coding.kind == "multilabel":
+            return [self._coding.classes] * len(self._coding.names)
+        return self._coding.classes
+
+    def _log_odds(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "network_")
+        x = self.standardizer_.transform(self._read_X(X, reset=False))
+        like = next(self.network_.parameters(), torch.zeros(()))
+        with torch.no_grad():
+            scores = self.network_(torch.from_numpy(x).to(like)).double().cpu().numpy()
+        slope, intercept = self.calibration_
+        return slope * scores + intercept
+
+    def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count."""
+        self.encoder_: TableEncoder | None
+        if is_frame(X):
+            validate_data(self, X=X, reset=reset, skip_check_array=True)
+            X = X if rows is None or rows.all() else _take_rows(X, rows)
+            if reset:
+                self.encoder_ = TableEncoder().fit(X)
+            X, rows = self.encoder_.transform(X) if self.encoder_ is not None else X, None
+        elif reset:
+            self.encoder_ = None
+        options: dict[str, Any] = {"accept_sparse": "csr", "dtype": np.float64, "ensure_all_finite": "allow-nan"}
+        if self.encoder_ is not None:
+            matrix = check_array(X, **options)
+        else:
+            matrix = validate_data(self, X, reset=reset, **options)
+        if hasattr(matrix, "toarray"):
+            matrix = matrix.toarray()
+        return matrix if rows is None else matrix[rows]
+
+    def _check_parameters(self) -> tuple[FeatureMap, Any, Sequence[float], torch.device]:
+        if isinstance(self.features, str):
+            known = {"auto": FEATURE_MAPS["random"], **FEATURE_MAPS}
+            _check_choice("features", self.features, known)
+            features: FeatureMap = known[self.features]()
+        else:
+            features = self.features
+            if not hasattr(features, "fit") or isinstance(features, type):
+                raise ValueError(f"features must be a name or an object with a method fit, however: {features!r}")
+        _check_choice("loss", self.loss, LOSSES)
+        _check_choice("solver", self.solver, SOLVERS)
+        for name, least in (("max_depth", 1), ("n_folds", 2)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, however: {name}={value!r}")
+        if not 0 <= self.tolerance < 1:
+            raise ValueError(f"tolerance must be at least 0 and less than 1, however: tolerance={self.tolerance!r}")
+        penalties: Sequence[float] = PENALTIES
+        if self.penalty != "auto":
+            if isinstance(self.penalty, str) or not self.penalty > 0:
+                raise ValueError(f'penalty must be "auto" or a positive number, however: penalty={self.penalty!r}')
+            penalties = (float(self.penalty),)
+        return features, LOSSES[self.loss](), penalties, find_device(self.device)
+
+    def _draw_seed(self) -> int:
+        try:
+            return int(check_random_state(self.random_state).randint(2**31))
+        except ValueError:
+            raise ValueError(
+                "random_state must be None, an integer from 0 to 2**32 - 1 or a numpy RandomState, however: "
+                f"random_state={self.random_state!r}"
+            ) from None
+
+    def _check_every_label_has_weight(self, weights: np.ndarray) -> None:
+        idle = [name for name, column in zip(self._coding.names, weights.T, strict=True) if not column.any()]
+        if idle:
+            raise ValueError(f"sample_weight leaves these labels without any weight; drop them from Y: {idle}")
+
+    def _find_hierarchy(self, fitted: LayerwiseFit) -> Hierarchy:
+        prior_loss = fitted.prior_loss.cpu().numpy()
+        losses = np.array([report.loss_after.numpy() for report in fitted.reports])
+        importance = fitted.importance.cpu().double().numpy()
+        source = self.standardizer_.source
+        if self.encoder_ is not None:
+            source = np.asarray(self.encoder_.source)[source]
+        n_inputs = len(source)
+        # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
+        features = np.zeros((self.n_features_in_, importance.shape[1]))
+        np.add.at(features, source, importance[:n_inputs])
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{j}" for j in range(self.n_features_in_)]
+        error = fitted.reports[-1].error_after.numpy() if fitted.reports else np.zeros(len(prior_loss))
+        return Hierarchy(
+            feature_names=tuple(str(name) for name in names),
+            label_names=self._coding.names,
+            level=find_levels(losses, prior_loss),
+            importance=np.vstack([features, importance[n_inputs:]]),
+            honest_error=error,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def find_device(name: str) -> torch.device:
+    """Return the PyTorch device called ``name``; "auto" is a GPU if there is one.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "not available"
+        raise ValueError(
+            f'device must be "auto", "cpu" or a device of this machine, however: device={name!r} ({reason})'
+        ) from None
+    return device
+
+
+def _check_choice(name: str, value: Any, choices: Any) -> None:
+    if value not in list(choices):
+        raise ValueError(f"{name} must be one of {sorted(choices)}, however: {name}={value!r}")
+
+
+def _take_rows(frame: Any, rows: np.ndarray) -> Any:
+    return frame.filter(rows) if hasattr(frame, "height") else frame.loc[rows]
+
+
+def _for_people(tensor: torch.Tensor) -> np.ndarray:
+    """Return an array of doubles, or of booleans; 1e-5 in single precision would print as 9.999999747378752e-06."""
+    return tensor.numpy() if tensor.dtype == torch.bool else tensor.numpy().astype(str).astype(np.float64)
+
+
+def _history(reports: Sequence[BlockReport], label_names: Sequence[str]) -> pd.DataFrame:
+    columns = ["loss_before", "loss_after", "error_before", "error_after", "taken", "penalty"]
+    frames = [
+        pd.DataFrame(
+            {
+                "block": report.block,
+                "label": list(label_names),
+                **{column: _for_people(getattr(report, column)) for column in columns},
+                "seconds": report.seconds,
+            }
+        )
+        for report in reports
+    ]
+    if not frames:
+        return pd.DataFrame(columns=["block", "label", *columns, "seconds"])
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,240 @@
+"""Save and load a fitted classifier: one safetensors file whose header holds JSON. Nothing in it is ever executed.
+
+The file carries a format version and a SHA-256 digest over the description and every tensor, so that a truncated,
+altered, newer or foreign file is told apart with a clear error.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from rungwise import __version__
+from rungwise.estimator import RungwiseClassifier, find_device
+from rungwise.features import FEATURE_MAPS, LAYERS
+from rungwise.hierarchy import Hierarchy
+from rungwise.network import Block, ResidualNetwork
+from rungwise.preprocessing.scaling import Standardizer
+from rungwise.preprocessing.tables import TableEncoder
+from rungwise.preprocessing.targets import LabelCoding
+
+FORMAT = "rungwise model"
+FORMAT_VERSION = 1
+
+
+class ModelFileError(ValueError):
+    """A file is not a model that this version of rungwise can read."""
+
+
+def save(clf: RungwiseClassifier, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Write a fitted classifier to one file.
+
+    The file is written beside its place, synced to disk and then renamed, so that a crash leaves either the old file
+    or the new one, whole.
+
+    Parameters
+    ----------
+    clf : RungwiseClassifier
+        Fitted.
+    path : path
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and ``overwrite`` is False.
+    sklearn.exceptions.NotFittedError
+        If the classifier is not fitted.
+    ValueError
+        If its feature map is of a kind that `rungwise.features` does not list.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; give overwrite=True to replace it")
+    tensors, description = _to_parts(clf)
+    text = json.dumps(description)
+    header = {"format": FORMAT, "description": text, "digest": _digest(text, tensors)}
+    content = safetensors.torch.save(tensors, header)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes a private file; a model is as readable as any file the user writes.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: str | os.PathLike[str], device: str = "cpu") -> RungwiseClassifier:
+    """Read a classifier written by `save`, on whatever device it was trained.
+
+    Parameters
+    ----------
+    path : path
+    device : str
+        Where the network is put: "cpu", "auto" or a PyTorch device.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is truncated, altered, not a rungwise model, or of a later format version.
+    """
+    content = Path(path).read_bytes()
+    header = _read_header(content, path)
+    try:
+        tensors = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise ModelFileError(f"{path} is damaged or truncated ({error}); copy or save it again") from None
+    text = header["description"]
+    if header.get("digest") != _digest(text, tensors):
+        raise ModelFileError(f"{path} was altered after it was saved: its digest does not fit; save it again")
+    description = json.loads(text)
+    if description["version"] > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format version {description['version']}, written by rungwise {description['rungwise']}; this "
+            f"is rungwise {__version__}, which reads up to version {FORMAT_VERSION}: upgrade rungwise to read it"
+        )
+    return _from_parts(tensors, description, find_device(device))
+
+
+def _read_header(content: bytes, path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the header of a safetensors file, which begins with its length in eight bytes."""
+    try:
+        length = int.from_bytes(content[:8], "little")
+        if len(content) < 8 + length:
+            raise ModelFileError(f"{path} is truncated or not a rungwise model; save the model again")
+        header = json.loads(content[8 : 8 + length])["__metadata__"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path} is not a rungwise model; such files are written by rungwise.save") from None
+    if not isinstance(header, Mapping) or header.get("format") != FORMAT or "description" not in header:
+        raise ModelFileError(f"{path} is not a rungwise model; such files are written by rungwise.save")
+    return dict(header)
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    names = clf.label_names_
+    network = clf.network_
+    layers: list[Any] = [block.features for block in network.blocks]
+    for layer in layers:
+        if getattr(layer, "kind", None) not in LAYERS:
+            raise ValueError(f"{type(layer).__name__} cannot be saved; list its kind in rungwise.features.LAYERS")
+    tensors = {f"network.{key}": value.cpu().contiguous() for key, value in network.state_dict().items()}
+    arrays = {
+        **{f"standardizer.{key}": value for key, value in clf.standardizer_.to_tensors().items()},
+        "calibration": clf.calibration_,
+        "level": clf.hierarchy_.level,
+        "importance": clf.hierarchy_.importance,
+        "honest_error": clf.hierarchy_.honest_error,
+    }
+    tensors |= {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+    coding = clf._coding
+    description = {
+        "version": FORMAT_VERSION,
+        "rungwise": __version__,
+        "parameters": _parameters(clf),
+        "network": {
+            "n_inputs": network.n_inputs,
+            "n_labels": network.n_labels,
+            "link": network.link,
+            "dtype": str(next(network.parameters(), torch.zeros(())).dtype),
+            "layers": [{"kind": layer.kind, "config": layer.config} for layer in layers],
+        },
+        "n_features": clf.n_features_in_,
+        "feature_names": list(clf.feature_names_in_) if hasattr(clf, "feature_names_in_") else None,
+        "encoder": None if clf.encoder_ is None else clf.encoder_.to_dict(),
+        "coding": {"kind": coding.kind, "names": names, "classes": coding.classes.tolist()},
+        "hierarchy_features": list(clf.hierarchy_.feature_names),
+        "history": clf.history_.to_dict(orient="list"),
+    }
+    return tensors, description
+
+
+def _parameters(clf: RungwiseClassifier) -> dict[str, Any]:
+    """Return the constructor's arguments as JSON; callbacks and random states that JSON cannot hold are left out."""
+    parameters = clf.get_params(deep=False)
+    features = parameters["features"]
+    for kind, feature_map in FEATURE_MAPS.items():
+        if isinstance(features, feature_map) and is_dataclass(features):
+            parameters["features"] = {"kind": kind, **asdict(features)}
+    parameters["callbacks"] = None
+    if isinstance(parameters["random_state"], np.integer):
+        parameters["random_state"] = int(parameters["random_state"])
+    return {
+        key: value for key, value in parameters.items() if value is None or isinstance(value, str | int | float | dict)
+    }
+
+
+def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device: torch.device) -> RungwiseClassifier:
+    parameters = dict(description["parameters"])
+    features = parameters.get("features")
+    if isinstance(features, dict):
+        features = dict(features)
+        parameters["features"] = FEATURE_MAPS[features.pop("kind")](**features)
+    clf = RungwiseClassifier(**parameters)
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+    shape = description["network"]
+    state = part("network.")
+    blocks = [
+        Block(
+            LAYERS[layer["kind"]].from_config(**layer["config"]),
+            torch.zeros_like(state[f"blocks.{k}.weight"]),
+            torch.zeros_like(state[f"blocks.{k}.bias"]),
+        )
+        for k, layer in enumerate(shape["layers"])
+    ]
+    network = ResidualNetwork(shape["n_inputs"], shape["n_labels"], blocks, shape["link"])
+    network.to(getattr(torch, shape["dtype"].removeprefix("torch."))).load_state_dict(state)
+    clf.network_ = network.to(device)
+    clf.n_blocks_ = len(blocks)
+    clf.standardizer_ = Standardizer.from_tensors({k: v.numpy() for k, v in part("standardizer.").items()})
+    clf.calibration_ = tensors["calibration"].numpy()
+    clf.n_features_in_ = description["n_features"]
+    if description["feature_names"] is not None:
+        clf.feature_names_in_ = np.asarray(description["feature_names"], dtype=object)
+    encoder = description["encoder"]
+    clf.encoder_ = None if encoder is None else TableEncoder.from_dict(encoder)
+    coding = description["coding"]
+    clf._coding = LabelCoding(coding["kind"], tuple(coding["names"]), np.array(coding["classes"]))
+    clf.hierarchy_ = Hierarchy(
+        feature_names=tuple(description["hierarchy_features"]),
+        label_names=clf._coding.names,
+        level=tensors["level"].numpy(),
+        importance=tensors["importance"].numpy(),
+        honest_error=tensors["honest_error"].numpy(),
+    )
+    clf.history_ = pd.DataFrame(description["history"])
+    return clf

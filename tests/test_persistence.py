@@ -1,0 +1,154 @@
+import json
+import os
+import stat
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+import rungwise
+from rungwise import RandomFeatures, RungwiseClassifier
+from rungwise.datasets import make_hierarchy
+from rungwise.persistence import ModelFileError, _digest
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, Y, _ = make_hierarchy(200, n_inputs=6, n_levels=2, n_labels_per_level=3, random_state=0)
+    return RungwiseClassifier(RandomFeatures(width=32), max_depth=3, random_state=0).fit(X, Y), X
+
+
+@pytest.fixture
+def path(fitted, tmp_path):
+    path = tmp_path / "model.rungwise"
+    rungwise.save(fitted[0], path)
+    return path
+
+
+def rewrite(path, change):
+    """Write the file again with a changed description and a digest that fits."""
+    with safetensors.safe_open(path, "pt") as file:
+        description = json.loads(file.metadata()["description"])
+    tensors = safetensors.torch.load_file(path)
+    change(description)
+    text = json.dumps(description)
+    header = {"format": "rungwise model", "description": text, "digest": _digest(text, tensors)}
+    safetensors.torch.save_file(tensors, path, header)
+
+
+def test_loaded_model_is_the_saved_one(fitted, path):
+    clf, X = fitted
+    loaded = rungwise.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert loaded.label_names_ == clf.label_names_
+    assert loaded.features == clf.features
+    assert str(loaded.hierarchy_) == str(clf.hierarchy_)
+    pd.testing.assert_frame_equal(loaded.hierarchy_.to_frame(), clf.hierarchy_.to_frame())
+    pd.testing.assert_frame_equal(loaded.history_, clf.history_)
+
+
+def test_saving_a_loaded_model_gives_the_same_content(path, tmp_path):
+    again = tmp_path / "again.rungwise"
+    rungwise.save(rungwise.load(path), again)
+    with safetensors.safe_open(path, "pt") as first, safetensors.safe_open(again, "pt") as second:
+        assert first.metadata() == second.metadata()  # the digest covers every tensor
+
+
+@pytest.mark.parametrize("y", [["yes", "no"] * 30, ["a", "b", "c"] * 20, [True, False] * 30, [3, 7] * 30])
+def test_classes_survive(y, tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    clf = RungwiseClassifier(RandomFeatures(width=8), random_state=0).fit(X, y)
+    rungwise.save(clf, tmp_path / "m")
+    predicted = rungwise.load(tmp_path / "m").predict(X)
+    np.testing.assert_array_equal(predicted, clf.predict(X))
+    assert predicted.dtype == clf.predict(X).dtype
+
+
+def test_frames_with_text_survive(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.normal(size=80), "kind": rng.choice(["a", "b", "c"], 80)})
+    frame.loc[::7, "size"] = np.nan
+    labels = pd.DataFrame({"is a": (frame["kind"] == "a").astype(int)})
+    clf = RungwiseClassifier(RandomFeatures(width=32), random_state=0).fit(frame, labels)
+    rungwise.save(clf, tmp_path / "m")
+    loaded = rungwise.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict_proba(frame), clf.predict_proba(frame))
+    assert loaded.hierarchy_.parents("is a") == ["kind"]
+
+
+def test_existing_file_is_kept_unless_asked(fitted, path):
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        rungwise.save(fitted[0], path)
+    assert path.read_bytes() == before
+    rungwise.save(fitted[0], path, overwrite=True)
+
+
+def test_failed_write_leaves_the_old_file_and_no_litter(fitted, path, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        rungwise.save(fitted[0], path, overwrite=True)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_file_has_ordinary_permissions(path):
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 0.5, 0.99])
+def test_truncated_file_is_refused(path, keep):
+    content = path.read_bytes()
+    path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
+    with pytest.raises(ModelFileError, match=r"model\.rungwise"):
+        rungwise.load(path)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.05, 0.3, 0.6, 0.9])
+def test_altered_byte_is_noticed(path, place):
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0x10
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"model\.rungwise"):
+        rungwise.load(path)
+
+
+def test_future_version_is_refused(path):
+    rewrite(path, lambda description: description.update(version=99, rungwise="9.9"))
+    with pytest.raises(ModelFileError, match=r"version 99.*upgrade"):
+        rungwise.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" * 50, b"\x80\x04\x95" * 30, b'{"a": 1}' * 20])
+def test_foreign_file_is_refused(tmp_path, content):
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(ModelFileError, match="not a rungwise model"):
+        rungwise.load(tmp_path / "m")
+
+
+def test_foreign_safetensors_file_is_refused(tmp_path):
+    safetensors.torch.save_file({"a": torch.ones(3)}, tmp_path / "m")
+    with pytest.raises(ModelFileError, match="not a rungwise model"):
+        rungwise.load(tmp_path / "m")
+
+
+def test_missing_file_is_reported(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        rungwise.load(tmp_path / "none")
+
+
+def test_layer_of_unknown_kind_cannot_be_saved(tmp_path):
+    class Plain:
+        def fit(self, stream, generator):
+            return torch.nn.Identity()
+
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    clf = RungwiseClassifier(Plain(), random_state=0).fit(X, X[:, 0] > 0)
+    with pytest.raises(ValueError, match="Identity cannot be saved"):
+        rungwise.save(clf, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
