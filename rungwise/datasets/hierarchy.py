@@ -97,17 +97,11 @@ def make_hierarchy(
 
     # order[j] is the drawn gate that becomes column j; names follow the columns, so that they tell nothing.
     order = order_rng.permutation(len(drawn)) if shuffle else np.arange(len(drawn))
-    index_in_stream = np.concatenate([np.arange(n_inputs), n_inputs + np.argsort(order)])
     functions = [
-        LabelFunction(
-            name=f"label_{column}",
-            parents=tuple(index_in_stream[list(drawn[which].parents)].tolist()),
-            function=drawn[which].table,
-            kind=drawn[which].kind,
-        )
-        for column, which in enumerate(order)
+        LabelFunction(f"label_{column}", gate.parents, gate.table, gate.kind)
+        for column, gate in zip(np.argsort(order), drawn, strict=True)
     ]
-    model = HierarchicalModel(n_inputs, functions)
+    model = HierarchicalModel(n_inputs, functions).permuted(order)
     X = uniform_bits(rows_rng, n_samples, n_inputs)
     return X, as_indicators(model(X)), model
 
