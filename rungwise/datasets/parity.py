@@ -6,10 +6,10 @@ go by correlations need about 2^n steps. From the parity of one bit less it is a
 
 import numpy as np
 
+from rungwise.datasets._logic import parity_polynomial
 from rungwise.datasets._validation import RandomState, as_indicators, check_whole, spawn_generators, uniform_bits
 from rungwise.theory.boolean import parity
 from rungwise.theory.hierarchical_model import HierarchicalModel, LabelFunction
-from rungwise.theory.polynomial import Polynomial
 from rungwise.theory.ptf import PolynomialThreshold
 
 
@@ -78,11 +78,10 @@ def _prefix_functions(n_bits: int) -> list[LabelFunction]:
 
 
 def _whole_function(n_bits: int) -> LabelFunction:
-    # As one monomial, not a table of 2^n entries. With +1 = true, the exclusive or is (-1)^{n-1} times the product.
-    monomial = Polynomial(np.ones((1, n_bits), dtype=int), np.array([(-1.0) ** (n_bits - 1)]))
+    # As one monomial, not a table of 2^n entries.
     return LabelFunction(
         name=f"parity_of_first_{n_bits}",
         parents=tuple(range(n_bits)),
-        function=PolynomialThreshold(monomial),
+        function=PolynomialThreshold(parity_polynomial(n_bits)),
         kind="parity",
     )
