@@ -1,6 +1,7 @@
 """Data sets whose hierarchy of labels is known (``make_*``), and real multi-label sets (``fetch_*``)."""
 
 from rungwise.datasets.arithmetic import make_adder, make_multiplier
+from rungwise.datasets.automaton import make_automaton
 from rungwise.datasets.circuit import make_circuit
 from rungwise.datasets.digit_pairs import make_digit_pairs
 from rungwise.datasets.hierarchy import make_hierarchy
@@ -15,6 +16,7 @@ __all__ = [
     "Netlist",
     "fetch_multilabel",
     "make_adder",
+    "make_automaton",
     "make_circuit",
     "make_digit_pairs",
     "make_hierarchy",
