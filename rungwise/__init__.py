@@ -7,23 +7,39 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rungwise.estimator import RungwiseClassifier
-    from rungwise.features import RandomFeatures
+    from rungwise.features import RandomFeatures, SparseFeatures
+    from rungwise.formula import Formula
     from rungwise.hierarchy import Hierarchy
+    from rungwise.neighborhood import Neighborhood
     from rungwise.network import Block, ResidualNetwork
     from rungwise.persistence import load, save
 
 # Loaded when first used: the command's help does not wait for PyTorch.
 _HOMES = {
     "Block": "network",
+    "Formula": "formula",
     "Hierarchy": "hierarchy",
+    "Neighborhood": "neighborhood",
     "RandomFeatures": "features",
     "ResidualNetwork": "network",
     "RungwiseClassifier": "estimator",
+    "SparseFeatures": "features",
     "load": "persistence",
     "save": "persistence",
 }
 
-__all__ = ["Block", "Hierarchy", "RandomFeatures", "ResidualNetwork", "RungwiseClassifier", "load", "save"]
+__all__ = [
+    "Block",
+    "Formula",
+    "Hierarchy",
+    "Neighborhood",
+    "RandomFeatures",
+    "ResidualNetwork",
+    "RungwiseClassifier",
+    "SparseFeatures",
+    "load",
+    "save",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rungwise.features import FEATURE_MAPS, FeatureMap
+from rungwise.features import FEATURE_MAPS, FeatureMap, SparseFeatures
 from rungwise.fitting.calibration import fit_calibration
-from rungwise.fitting.folds import assign_folds
-from rungwise.fitting.layerwise import BlockReport, LayerwiseFit, fit_layerwise
+from rungwise.fitting.folds import assign_folds, hash_rows
+from rungwise.fitting.gate_search import GateSettings
+from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
 from rungwise.fitting.losses import LOSSES
 from rungwise.fitting.progress import ProgressBar
 from rungwise.fitting.readout import PENALTIES, SOLVERS
+from rungwise.fitting.training import BlockReport
+from rungwise.formula import Formula, gate_formula
 from rungwise.hierarchy import Hierarchy, find_levels
+from rungwise.neighborhood import Neighborhood
+from rungwise.preprocessing.naming import InputNames
 from rungwise.preprocessing.scaling import Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
@@ -35,9 +41,15 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"auto", "random"} or feature map
-        What a block sees. "random" is ``RandomFeatures()``, which "auto" stands for. For another width or activation
-        give ``RandomFeatures(width=..., activation=...)``, or any object with ``fit(stream, generator)``.
+    features : {"auto", "random", "sparse"} or feature map
+        What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
+        few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
+        few entries of the stream. "auto": gates, and random features for what is left. For other settings give
+        ``RandomFeatures(width=..., activation=...)`` or ``SparseFeatures(fan_in=...)``, or any other object like them.
+    neighborhood : Neighborhood, optional
+        For families of examples at positions on a ring, a line or a grid, that see their neighbours: X is then
+        (n_samples, n_positions, n_features) and Y (n_samples, n_positions, n_labels), and so are predictions. Another
+        number of positions may be predicted for than was trained on.
     max_depth : int, at least 1
         Most blocks; fitting stops by itself when no label improves.
     loss : {"squared", "squared_hinge", "logistic"}
@@ -86,7 +98,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self,
         features: str | FeatureMap = "auto",
         *,
-        max_depth: int = 20,
+        neighborhood: Neighborhood | None = None,
+        max_depth: int = 500,
         loss: str = "squared",
         solver: str = "exact",
         penalty: str | float = "auto",
@@ -98,6 +111,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         callbacks: Sequence[Callable[[BlockReport], None]] | None = None,
     ) -> None:
         self.features = features
+        self.neighborhood = neighborhood
         self.max_depth = max_depth
         self.loss = loss
         self.solver = solver
@@ -128,27 +142,28 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter, X, Y or the weights are not as described.
         """
-        features, loss, penalties, device = self._check_parameters()
-        targets, self._coding = read_targets(y)
-        check_consistent_length(X, targets, sample_weight, groups)
+        features, gates, loss, penalties, device = self._check_parameters()
+        X, n_positions = self._flatten(X)
+        targets, self._coding = read_targets(self._flatten_targets(y, n_positions))
+        check_consistent_length(X, targets)
+        instances = np.arange(len(targets)) // n_positions
+        sample_weight, groups = _per_row(sample_weight, instances), _per_row(groups, instances)
+        check_consistent_length(X, sample_weight, groups)
         used = read_weights(sample_weight, ~np.isnan(targets))
-        rows = np.asarray(used.any(axis=1))
+        rows = np.asarray(used.reshape(-1, n_positions * used.shape[1]).any(axis=1))[instances]
         matrix = self._read_X(X, reset=True, rows=rows)
-        if len(matrix) < 2:
+        if len(matrix) < 2 * n_positions:
             raise ValueError(
                 "RungwiseClassifier needs at least 2 examples that have a label and a weight, however: "
-                f"n_samples={len(matrix)}"
+                f"n_samples={len(matrix) // n_positions}"
             )
         targets, used = np.nan_to_num(targets[rows]), used[rows]
         self._check_every_label_has_weight(used)
 
         seed = self._draw_seed()
-        groups = None if groups is None else np.asarray(groups)[rows]
-        fold = assign_folds(matrix, self.n_folds, seed, groups)
-        # Sorted by fold and content: fits do not depend on the order of rows, and folds are runs of rows.
-        order = np.lexsort([*targets.T, *matrix.T[:8], fold])
-        ends = np.cumsum(np.bincount(fold))
-        folds = [slice(int(end - size), int(end)) for end, size in zip(ends, np.bincount(fold), strict=True)]
+        order, folds = _sort_into_folds(
+            matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
+        )
         self.standardizer_ = Standardizer().fit(matrix, sample_weight=used.mean(axis=1))
 
         dtype = torch.float64 if len(matrix) <= _DOUBLE_PRECISION_ROWS else torch.float32
@@ -158,14 +173,16 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
         x, signs, weights = tensor(self.standardizer_.transform(matrix)), tensor(targets), tensor(used)
         callbacks = list(self.callbacks or [])
-        with ProgressBar(self.max_depth) if self.verbose else nullcontext() as bar:
+        with ProgressBar() if self.verbose else nullcontext() as bar:
             fitted = fit_layerwise(
-                x,
+                x if self.neighborhood is None else x.unflatten(0, (-1, n_positions)),
                 signs,
                 weights,
                 folds,
                 features,
                 loss,
+                gates=gates,
+                neighborhood=self.neighborhood,
                 solver=self.solver,
                 penalties=penalties,
                 max_depth=self.max_depth,
@@ -178,7 +195,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         slope, intercept = fit_calibration(fitted.estimates, signs, weights)
         self.calibration_ = np.stack([slope.cpu().numpy(), intercept.cpu().numpy()])
         self.history_ = _history(fitted.reports, self._coding.names)
-        self.hierarchy_ = self._find_hierarchy(fitted)
+        self.hierarchy_ = self._find_hierarchy(fitted, matrix)
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -220,12 +237,40 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
     def _log_odds(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "network_")
-        x = self.standardizer_.transform(self._read_X(X, reset=False))
+        X, n_positions = self._flatten(X)
+        x = torch.from_numpy(self.standardizer_.transform(self._read_X(X, reset=False)))
+        if self.neighborhood is not None:
+            x = x.unflatten(0, (-1, n_positions))
         like = next(self.network_.parameters(), torch.zeros(()))
         with torch.no_grad():
-            scores = self.network_(torch.from_numpy(x).to(like)).double().cpu().numpy()
+            scores = self.network_(x.to(like)).double().cpu().numpy()
         slope, intercept = self.calibration_
         return slope * scores + intercept
+
+    def _flatten(self, X: Any) -> tuple[Any, int]:
+        """Return X with a row for each position of each example, and the number of positions."""
+        if self.neighborhood is None:
+            return X, 1
+        if is_frame(X) or not hasattr(X, "ndim"):
+            X = np.asarray(X)
+        if X.ndim != 3 or 0 in X.shape[1:]:
+            raise ValueError(
+                "with a neighborhood, X must have shape (n_samples, n_positions, n_features), none of them 0, however: "
+                f"{X.shape}"
+            )
+        self.neighborhood.index(X.shape[1])  # refuses a number of positions that does not fit
+        return X.reshape(-1, X.shape[2]), X.shape[1]
+
+    def _flatten_targets(self, y: Any, n_positions: int) -> Any:
+        if self.neighborhood is None:
+            return y
+        y = np.asarray(y)
+        if y.ndim != 3 or y.shape[1] != n_positions:
+            raise ValueError(
+                f"with a neighborhood, Y must have shape (n_samples, n_positions={n_positions}, n_labels), however: "
+                f"{y.shape}"
+            )
+        return y.reshape(-1, y.shape[2])
 
     def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> np.ndarray:
         """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count."""
@@ -247,7 +292,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             matrix = matrix.toarray()
         return matrix if rows is None else matrix[rows]
 
-    def _check_parameters(self) -> tuple[FeatureMap, Any, Sequence[float], torch.device]:
+    def _check_parameters(self) -> tuple[FeatureMap, GateSettings | None, Any, Sequence[float], torch.device]:
         if isinstance(self.features, str):
             known = {"auto": FEATURE_MAPS["random"], **FEATURE_MAPS}
             _check_choice("features", self.features, known)
@@ -256,6 +301,11 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             features = self.features
             if not hasattr(features, "fit") or isinstance(features, type):
                 raise ValueError(f"features must be a name or an object with a method fit, however: {features!r}")
+        gates = GateSettings() if isinstance(self.features, str) and self.features == "auto" else None
+        if isinstance(features, SparseFeatures):
+            gates = GateSettings(features.fan_in, features.n_thresholds)
+        if self.neighborhood is not None and not isinstance(self.neighborhood, Neighborhood):
+            raise ValueError(f"neighborhood must be None or a Neighborhood, however: {self.neighborhood!r}")
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("solver", self.solver, SOLVERS)
         for name, least in (("max_depth", 1), ("n_folds", 2)):
@@ -269,7 +319,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             if isinstance(self.penalty, str) or not self.penalty > 0:
                 raise ValueError(f'penalty must be "auto" or a positive number, however: penalty={self.penalty!r}')
             penalties = (float(self.penalty),)
-        return features, LOSSES[self.loss](), penalties, find_device(self.device)
+        return features, gates, LOSSES[self.loss](), penalties, find_device(self.device)
 
     def _draw_seed(self) -> int:
         try:
@@ -285,28 +335,56 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if idle:
             raise ValueError(f"sample_weight leaves these labels without any weight; drop them from Y: {idle}")
 
-    def _find_hierarchy(self, fitted: LayerwiseFit) -> Hierarchy:
+    def _find_hierarchy(self, fitted: LayerwiseFit, matrix: np.ndarray) -> Hierarchy:
         prior_loss = fitted.prior_loss.cpu().numpy()
         losses = np.array([report.loss_after.numpy() for report in fitted.reports])
+        # What is seen of an entry at several positions adds up.
+        n_seen = 1 if self.neighborhood is None else self.neighborhood.size
         importance = fitted.importance.cpu().double().numpy()
-        source = self.standardizer_.source
-        if self.encoder_ is not None:
-            source = np.asarray(self.encoder_.source)[source]
+        importance = importance.reshape(n_seen, -1, importance.shape[1]).sum(axis=0)
+        source = self._feature_of_input()
         n_inputs = len(source)
         # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
         features = np.zeros((self.n_features_in_, importance.shape[1]))
         np.add.at(features, source, importance[:n_inputs])
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = [f"x{j}" for j in range(self.n_features_in_)]
         error = fitted.reports[-1].error_after.numpy() if fitted.reports else np.zeros(len(prior_loss))
         return Hierarchy(
-            feature_names=tuple(str(name) for name in names),
+            feature_names=tuple(self._feature_names()),
             label_names=self._coding.names,
             level=find_levels(losses, prior_loss),
             importance=np.vstack([features, importance[n_inputs:]]),
             honest_error=error,
+            formulas=self._formulas(fitted, matrix),
         )
+
+    def _formulas(self, fitted: LayerwiseFit, matrix: np.ndarray) -> dict[int, Formula]:
+        source, labels = self._feature_of_input(), self._coding.names
+        n_inputs = len(source)
+        columns = self._feature_names() if self.encoder_ is None else self.encoder_.output_names
+        inputs = InputNames(columns, self.standardizer_, matrix)
+        seen = [""] if self.neighborhood is None else self.neighborhood.names
+
+        def name_and_row(entry: int, threshold: float) -> tuple[str, int]:
+            position, index = divmod(entry, n_inputs + len(labels))
+            if index < n_inputs:
+                return inputs.literal(index, threshold, seen[position]), int(source[index])
+            return labels[index - n_inputs] + seen[position], self.n_features_in_ + index - n_inputs
+
+        formulas = {}
+        for label, found in fitted.gates.items():
+            named = [name_and_row(*literal) for literal in zip(found.entry, found.threshold, strict=True)]
+            names, rows = [name for name, _ in named], [row for _, row in named]
+            formulas[label] = gate_formula(found.gate, labels[label], names, rows)
+        return formulas
+
+    def _feature_names(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", [f"x{j}" for j in range(self.n_features_in_)])
+        return [str(name) for name in names]
+
+    def _feature_of_input(self) -> np.ndarray:
+        """Return for every input of the network the feature that it was made from."""
+        source = self.standardizer_.source
+        return source if self.encoder_ is None else np.asarray(self.encoder_.source)[source]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -337,6 +415,34 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def _per_row(values: Any, instances: np.ndarray) -> Any:
+    """Return values given for each example, or for each of its positions, as values for each row."""
+    if values is None or len(instances) == 0 or instances[-1] == len(instances) - 1:
+        return values
+    values = np.asarray(values)
+    if len(values) != instances[-1] + 1:
+        raise ValueError(f"there must be a weight and a group for each of {instances[-1] + 1} examples: {values.shape}")
+    return values[instances] if values.ndim == 1 else values.reshape(len(instances), -1)
+
+
+def _sort_into_folds(
+    matrix: np.ndarray, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
+) -> tuple[np.ndarray, list[slice]]:
+    """Return an order of the rows in which each fold is a run of them, and the runs.
+
+    Examples are sorted by fold and content, so that fits do not depend on the order in which they are given; the
+    positions of an example stay together.
+    """
+    examples = matrix.reshape(len(matrix) // n_positions, -1)
+    groups = None if groups is None else np.asarray(groups)[::n_positions]
+    fold = assign_folds(examples, n_folds, seed, groups)
+    labels = targets.reshape(len(examples), -1)
+    order = np.lexsort([hash_rows(labels, seed), hash_rows(examples, seed), fold])
+    ends = n_positions * np.cumsum(np.bincount(fold))
+    folds = [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
+    return (n_positions * order[:, None] + np.arange(n_positions)).ravel(), folds
+
+
 def _check_choice(name: str, value: Any, choices: Any) -> None:
     if value not in list(choices):
         raise ValueError(f"{name} must be one of {sorted(choices)}, however: {name}={value!r}")
@@ -352,7 +458,7 @@ def _for_people(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _history(reports: Sequence[BlockReport], label_names: Sequence[str]) -> pd.DataFrame:
-    columns = ["loss_before", "loss_after", "error_before", "error_after", "taken", "penalty"]
+    columns = ["loss_before", "loss_after", "error_before", "error_after", "taken", "settled", "penalty"]
     frames = [
         pd.DataFrame(
             {

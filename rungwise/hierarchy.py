@@ -1,12 +1,14 @@
-"""What was found: the level of each label, and which inputs and labels it stands on."""
+"""What was found: the level of each label, which inputs and labels it stands on, and by which formula."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
 
 from rungwise.fitting.layerwise import LEVEL_TOLERANCE
+from rungwise.formula import Formula
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,9 @@ class Hierarchy:
         For each label (column), the rise of its honest loss when an input feature or an estimated label (row) is
         shuffled, in the block that taught it. Inputs and labels that say the same share the credit.
     honest_error : ndarray of shape (n_labels,)
-        Error rate on training rows, each judged by a model that had not seen it.
+        Error rate on training rows, each judged by a model that had not seen it, or by one too simple to memorise it.
+    formulas : mapping of int to Formula
+        For each label (by index) that was settled by one.
     """
 
     feature_names: tuple[str, ...]
@@ -39,6 +43,17 @@ class Hierarchy:
     level: np.ndarray
     importance: np.ndarray
     honest_error: np.ndarray
+    formulas: Mapping[int, Formula] = field(default_factory=dict)
+
+    def formula(self, label: str | int) -> Formula | None:
+        """Return the formula that settled a label; None if none was found.
+
+        Raises
+        ------
+        KeyError
+            If there is no such label.
+        """
+        return self.formulas.get(self._index(label))
 
     def parents(self, label: str | int) -> list[str]:
         """Return the names of the inputs and lower labels that a label stands on, the most important first.
@@ -74,14 +89,17 @@ class Hierarchy:
         return graph
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a pandas DataFrame with a row for each label: label, level, parents, honest_error."""
+        """Return a pandas DataFrame with a row for each label: label, level, parents, formula, honest_error.
+
+        The formula is text, empty where none was found.
+        """
         import pandas as pd
 
         rows = [
-            (label, int(self.level[j]), self.parents(j), float(self.honest_error[j]))
+            (label, int(self.level[j]), self.parents(j), self._formula_text(j), float(self.honest_error[j]))
             for j, label in enumerate(self.label_names)
         ]
-        frame = pd.DataFrame(rows, columns=["label", "level", "parents", "honest_error"])
+        frame = pd.DataFrame(rows, columns=["label", "level", "parents", "formula", "honest_error"])
         return frame.sort_values(["level", "label"], key=_never_last, ignore_index=True)
 
     def __str__(self) -> str:
@@ -92,8 +110,15 @@ class Hierarchy:
                 lines.append(f"level {level}" if level else "never learned")
             for j in labels:
                 parents = self.parents(int(j))
-                lines.append(f"  {self.label_names[j]}" + (f"  <- {', '.join(parents)}" if parents else ""))
+                if (formula := self.formula(int(j))) is not None:
+                    noise = f"  (noise: {formula.error:.1%})" if formula.error else ""
+                    lines.append(f"  {formula}{noise}")
+                else:
+                    lines.append(f"  {self.label_names[j]}" + (f"  <- {', '.join(parents)}" if parents else ""))
         return "\n".join(lines)
+
+    def _formula_text(self, label: int) -> str:
+        return self.formulas[label].text if label in self.formulas else ""
 
     def _index(self, label: str | int) -> int:
         if label in range(len(self.label_names)):
@@ -115,6 +140,9 @@ class Hierarchy:
         """Return the rows of `importance` that are parents; only lower labels may be, so there are no cycles."""
         if self.level[label] == 0:
             return []
+        if label in self.formulas:
+            rows = sorted(set(self.formulas[label].parents))
+            return sorted(rows, key=lambda row: -self.importance[row, label])
         lower = (self.level > 0) & (self.level < self.level[label])
         allowed = np.concatenate([np.ones(len(self.feature_names), dtype=bool), lower])
         importance = np.where(allowed, self.importance[:, label], 0.0)

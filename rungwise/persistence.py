@@ -23,7 +23,9 @@ from torch import Tensor
 from rungwise import __version__
 from rungwise.estimator import RungwiseClassifier, find_device
 from rungwise.features import FEATURE_MAPS, LAYERS
+from rungwise.formula import Formula
 from rungwise.hierarchy import Hierarchy
+from rungwise.neighborhood import Neighborhood
 from rungwise.network import Block, ResidualNetwork
 from rungwise.preprocessing.scaling import Standardizer
 from rungwise.preprocessing.tables import TableEncoder
@@ -175,6 +177,7 @@ def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any
         "encoder": None if clf.encoder_ is None else clf.encoder_.to_dict(),
         "coding": {"kind": coding.kind, "names": names, "classes": coding.classes.tolist()},
         "hierarchy_features": list(clf.hierarchy_.feature_names),
+        "formulas": {str(label): formula.to_dict() for label, formula in clf.hierarchy_.formulas.items()},
         "history": clf.history_.to_dict(orient="list"),
     }
     return tensors, description
@@ -187,6 +190,8 @@ def _parameters(clf: RungwiseClassifier) -> dict[str, Any]:
     for kind, feature_map in FEATURE_MAPS.items():
         if isinstance(features, feature_map) and is_dataclass(features):
             parameters["features"] = {"kind": kind, **asdict(features)}
+    if parameters["neighborhood"] is not None:
+        parameters["neighborhood"] = asdict(parameters["neighborhood"])
     parameters["callbacks"] = None
     if isinstance(parameters["random_state"], np.integer):
         parameters["random_state"] = int(parameters["random_state"])
@@ -201,6 +206,8 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     if isinstance(features, dict):
         features = dict(features)
         parameters["features"] = FEATURE_MAPS[features.pop("kind")](**features)
+    if parameters.get("neighborhood") is not None:
+        parameters["neighborhood"] = Neighborhood.from_dict(parameters["neighborhood"])
     clf = RungwiseClassifier(**parameters)
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -211,12 +218,11 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     blocks = [
         Block(
             LAYERS[layer["kind"]].from_config(**layer["config"]),
-            torch.zeros_like(state[f"blocks.{k}.weight"]),
-            torch.zeros_like(state[f"blocks.{k}.bias"]),
+            *(torch.zeros_like(state[f"blocks.{k}.{name}"]) for name in ("weight", "bias", "labels", "keep", "settle")),
         )
         for k, layer in enumerate(shape["layers"])
     ]
-    network = ResidualNetwork(shape["n_inputs"], shape["n_labels"], blocks, shape["link"])
+    network = ResidualNetwork(shape["n_inputs"], shape["n_labels"], blocks, shape["link"], clf.neighborhood)
     network.to(getattr(torch, shape["dtype"].removeprefix("torch."))).load_state_dict(state)
     clf.network_ = network.to(device)
     clf.n_blocks_ = len(blocks)
@@ -235,6 +241,7 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
         level=tensors["level"].numpy(),
         importance=tensors["importance"].numpy(),
         honest_error=tensors["honest_error"].numpy(),
+        formulas={int(label): Formula.from_dict(state) for label, state in description["formulas"].items()},
     )
     clf.history_ = pd.DataFrame(description["history"])
     return clf

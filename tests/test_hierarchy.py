@@ -76,7 +76,7 @@ def test_graph_has_no_cycles_whatever_the_importance(seed):
 
 def test_frame_has_a_row_for_each_label_and_ends_with_those_never_learned():
     frame = example().to_frame()
-    assert frame.columns.tolist() == ["label", "level", "parents", "honest_error"]
+    assert frame.columns.tolist() == ["label", "level", "parents", "formula", "honest_error"]
     assert frame["label"].tolist() == ["a", "b", "c", "never"]
     assert frame["level"].tolist() == [1, 2, 2, 0]
     assert frame["parents"].tolist() == [["u"], ["a", "u"], ["a"], []]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rungwise.features import RandomFeatures
+from rungwise.neighborhood import Neighborhood
 from rungwise.network import Block, ResidualNetwork
 
 
@@ -68,10 +69,58 @@ def test_label_without_update_keeps_its_estimate():
 @pytest.mark.parametrize("link", ["clip", "tanh"])
 def test_stream_holds_the_inputs_and_estimates_between_minus_one_and_one(link):
     network, x = random_network(link), inputs()
-    stream = network.stream(x, 10 * torch.ones(20, 2, dtype=torch.float64))
-    assert torch.equal(stream[:, :3], x)
-    assert (stream[:, 3:] > 0.99).all()
-    assert (stream[:, 3:] <= 1).all()
+    stream = network.start(x)
+    assert torch.equal(stream.entries, torch.cat([x, torch.zeros(20, 2, dtype=torch.float64)], dim=1))
+    nobody = torch.zeros(2, dtype=torch.bool)
+    stream.update(torch.arange(2), 10 * torch.ones(20, 2, dtype=torch.float64), nobody)
+    assert torch.equal(stream.entries[:, :3], x)
+    assert (stream.entries[:, 3:] > 0.99).all()
+    assert (stream.entries[:, 3:] <= 1).all()
+
+
+@pytest.mark.parametrize("link", ["clip", "tanh"])
+def test_settled_label_is_read_as_its_sign(link):
+    network, x = random_network(link), inputs()
+    stream = network.start(x)
+    values = torch.linspace(-0.3, 0.3, 20, dtype=torch.float64)[:, None]
+    stream.update(torch.tensor([1]), values, torch.tensor([True]))
+    assert torch.equal(stream.entries[:, 4:], values.sign())
+    assert torch.equal(stream.estimates[:, 1:], values)
+    assert (stream.entries[:, 3] == 0).all()
+
+
+def test_block_changes_only_its_labels_and_replaces_where_it_does_not_keep():
+    network, x = random_network(n_labels=3), inputs()
+    before = network(x, return_all=True)[1]
+    full = network.blocks[1]
+    labels = torch.tensor([0, 2])
+    network.blocks[1] = Block(
+        full.features, full.weight[:, labels], full.bias[labels], labels, torch.tensor([True, False])
+    )
+    after = network(x, return_all=True)[2]
+    stream = network.start(x)
+    stream.apply(network.blocks[0])
+    update = full(stream.entries)
+    torch.testing.assert_close(after[:, 0], before[:, 0] + update[:, 0])
+    assert torch.equal(after[:, 1], before[:, 1])
+    torch.testing.assert_close(after[:, 2], update[:, 2])
+
+
+def test_positions_see_their_neighbours():
+    generator = torch.Generator().manual_seed(0)
+    neighborhood = Neighborhood.ring(offsets=(-1, 1))
+    x = torch.randn(4, 5, 2, generator=generator, dtype=torch.float64)
+    # The first block copies its left neighbour's first input to the label; the second adds its right neighbour's label.
+    first, second = torch.zeros(2 * 3, 1, dtype=torch.float64), torch.zeros(2 * 3, 1, dtype=torch.float64)
+    first[0], second[5] = 1, 1
+    bias = torch.zeros(1, dtype=torch.float64)
+    blocks = [Block(torch.nn.Identity(), weight, bias) for weight in (first, second)]
+    network = ResidualNetwork(2, 1, blocks, neighborhood=neighborhood)
+    copied = x[:, :, 0].roll(1, dims=1)
+    expected = copied + copied.clamp(-1, 1).roll(-1, dims=1)
+    torch.testing.assert_close(network(x)[:, :, 0], expected)
+    torch.testing.assert_close(network(x.roll(2, dims=1)), network(x).roll(2, dims=1))
+    assert network(torch.cat([x, x], dim=1)).shape == (4, 10, 1)
 
 
 def test_estimates_do_not_depend_on_the_batch():
@@ -90,7 +139,9 @@ def test_state_dict_round_trip():
     other.load_state_dict(network.state_dict())
     assert torch.equal(other(x), network(x))
     assert set(network.state_dict()) == {
-        f"blocks.{k}.{name}" for k in range(3) for name in ("weight", "bias", "features.weight", "features.bias")
+        f"blocks.{k}.{name}"
+        for k in range(3)
+        for name in ("weight", "bias", "labels", "keep", "settle", "features.weight", "features.bias")
     }
 
 

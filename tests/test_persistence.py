@@ -144,7 +144,9 @@ def test_missing_file_is_reported(tmp_path):
 
 def test_layer_of_unknown_kind_cannot_be_saved(tmp_path):
     class Plain:
-        def fit(self, stream, generator):
+        replaces = False
+
+        def fit(self, stream, generator, objective):
             return torch.nn.Identity()
 
     X = np.random.default_rng(0).normal(size=(50, 3))

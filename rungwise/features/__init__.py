@@ -1,26 +1,48 @@
 """What a block sees: feature maps, which give each block its frozen hidden units.
 
-A feature map has ``fit(stream, generator)`` and returns the layer, a ``torch.nn.Module`` from the stream,
-(n, n_inputs + n_labels), to hidden units, (n, n_units). A layer that is to be saved has a ``kind``, listed here, a
-JSON-ready ``config`` and a class method ``from_config``.
+A feature map has ``fit(stream, generator, objective)`` and returns the layer, a ``torch.nn.Module`` from the stream,
+(n, n_entries), to hidden units, (n, n_units). A layer that is to be saved has a ``kind``, listed here, a JSON-ready
+``config`` and a class method ``from_config``.
 """
 
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rungwise.features.random import RandomFeatures, RandomLayer
+from rungwise.features.sparse import SparseFeatures, SparseLayer
 
 
 class FeatureMap(Protocol):
     """What the layerwise loop asks of a kind of features."""
 
-    def fit(self, stream: Tensor, generator: torch.Generator) -> nn.Module:
-        """Return the frozen hidden layer of one block for the honest stream of the training rows."""
+    replaces: ClassVar[bool]
+    """Whether a readout that starts from zero competes with the one on top of the estimates so far."""
+
+    def fit(self, stream: Tensor, generator: torch.Generator, objective: Any) -> nn.Module:
+        """Return the frozen hidden layer of one block.
+
+        Parameters
+        ----------
+        stream : Tensor of shape (n, n_entries)
+            The honest stream of the training rows.
+        generator : torch.Generator
+            On the CPU.
+        objective : Objective
+            What the readout will minimise, with no hidden units yet: targets, weights and estimates so far.
+        """
 
 
-FEATURE_MAPS: dict[str, type[FeatureMap]] = {"random": RandomFeatures}
-LAYERS = {"random": RandomLayer}
+FEATURE_MAPS: dict[str, type[FeatureMap]] = {"random": RandomFeatures, "sparse": SparseFeatures}
+LAYERS: dict[str, type[RandomLayer] | type[SparseLayer]] = {"random": RandomLayer, "sparse": SparseLayer}
 
-__all__ = ["FEATURE_MAPS", "LAYERS", "FeatureMap", "RandomFeatures", "RandomLayer"]
+__all__ = [
+    "FEATURE_MAPS",
+    "LAYERS",
+    "FeatureMap",
+    "RandomFeatures",
+    "RandomLayer",
+    "SparseFeatures",
+    "SparseLayer",
+]

@@ -5,7 +5,7 @@ that a stream of squared norm N, such as a vector of ±1, gives pre-activations 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,7 @@ class RandomFeatures:
     torch.Size([5, 8])
     """
 
+    replaces: ClassVar[bool] = False
     width: int = 2048
     activation: str = "erf"
     beta: float = 0.3
@@ -85,8 +86,8 @@ class RandomFeatures:
         if not 0 <= self.beta < 1:
             raise ValueError(f"beta must be at least 0 and less than 1, however: beta={self.beta!r}")
 
-    def fit(self, stream: Tensor, generator: torch.Generator) -> RandomLayer:
-        """Draw a layer for a stream of shape (n, n_inputs); of the stream only width, dtype and device are used.
+    def fit(self, stream: Tensor, generator: torch.Generator, objective: Any = None) -> RandomLayer:
+        """Draw a layer for a stream of shape (n, n_inputs); only its width, dtype and device are used.
 
         The draw is made on the CPU in double precision: a seed gives the same network on every device.
         """

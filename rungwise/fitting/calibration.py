@@ -26,10 +26,30 @@ def fit_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> tuple[T
     negative = weights.sum(0) - positive
     smoothed = torch.where(targets > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
     prior = ((positive + 1) / (negative + 1)).log()
-    slope, intercept = _newton(scores, smoothed, weights, prior)
+    low, high = scores.aminmax(dim=0)
+    two_valued = (high > low) & ((scores == low) | (scores == high)).all(0)
+    slope, intercept = torch.zeros_like(prior), prior.clone()
+    for columns, solve in ((two_valued, _two_frequencies), (~two_valued, _newton)):
+        part = scores[:, columns], smoothed[:, columns], weights[:, columns], prior[columns]
+        slope[columns], intercept[columns] = solve(*part)
     # A score that ranks backwards on honest rows carries nothing; the frequency is then the best estimate.
     useful = slope > 0
     return torch.where(useful, slope, 0.0), torch.where(useful, intercept, prior)
+
+
+def _two_frequencies(scores: Tensor, smoothed: Tensor, weights: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same as `_newton` in closed form, for scores of two values: each then has its frequency's log-odds."""
+    low, high = scores.aminmax(dim=0)
+
+    def log_odds(chosen: Tensor) -> Tensor:
+        share = weights * chosen
+        # Values that only examples of weight 0 have tell nothing.
+        frequency = (share * smoothed).sum(0) / share.sum(0)
+        return torch.where(share.sum(0) > 0, torch.logit(frequency), prior)
+
+    below, above = log_odds(scores == low), log_odds(scores == high)
+    slope = (above - below) / (high - low)
+    return slope, below - slope * low
 
 
 def _newton(scores: Tensor, smoothed: Tensor, weights: Tensor, intercept: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ def assign_folds(X: np.ndarray, n_folds: int, seed: int, groups: np.ndarray | No
     if groups is not None:
         # Factorised, so that labels of any type serve; their order does not depend on the order of rows.
         X = np.unique(groups, return_inverse=True)[1].reshape(-1, 1).astype(float)
-    hashes = _hash_rows(np.asarray(X, dtype=np.float64), seed)
+    hashes = hash_rows(np.asarray(X, dtype=np.float64), seed)
     distinct, index = np.unique(hashes, return_inverse=True)
     if len(distinct) < 2:
         what = "groups" if groups is not None else "rows"
@@ -39,8 +39,8 @@ def assign_folds(X: np.ndarray, n_folds: int, seed: int, groups: np.ndarray | No
     return index % min(n_folds, len(distinct))
 
 
-def _hash_rows(X: np.ndarray, seed: int) -> np.ndarray:
-    """Return a 64-bit hash of each row."""
+def hash_rows(X: np.ndarray, seed: int) -> np.ndarray:
+    """Return a 64-bit hash of each row of X, (n, d) float64; equal rows have equal ones, whatever their order."""
     # -0.0 becomes 0.0, and every NaN the same one.
     bits = np.where(np.isnan(X), np.nan, X + 0.0).view(np.uint64)
     keys = np.random.default_rng(seed).integers(2**64, size=(X.shape[1],), dtype=np.uint64)

@@ -1,0 +1,268 @@
+"""Screening: which few literals together say most about each label, found for all labels at once by matrix products.
+
+A literal is a yes-or-no question about a stream entry, ±1. A set S of literals sorts the examples into 2^|S| cells; its
+score for a label is the R² of predicting the label by its mean in each cell. For a pair that is
+
+    R²(a, b) = corr(y, b)² + corr(y, a | b)² + corr(y, ab | a, b)²,
+
+the squared correlations with b, with what a adds to b, and with what the product adds to both, so that one matrix
+product of all products ab (residualised and standardised) with the loss gradients of all labels scores them all. Every
+pair is screened once: a call looks only at pairs of which one literal is new. Sets grow by one literal at a time.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Entries of a score matrix handled at a time: 512 KiB in single precision stay in a core's cache.
+_CHUNK = 131_072
+# A product whose variance beyond its factors is below this is one of them, up to rounding.
+_LEAST_VARIANCE = 1e-4
+
+
+@dataclass
+class Beam:
+    """For every label the best sets of literals found so far, all of one size.
+
+    Attributes
+    ----------
+    sets : Tensor of shape (n_labels, width, size), int64
+        Literal indices; -1 where there is no set yet.
+    scores : Tensor of shape (n_labels, width)
+        R², in descending order; -1 where there is no set yet.
+    fresh : Tensor of shape (n_labels, width), bool
+        Whether the set has not been extended yet.
+    """
+
+    sets: Tensor
+    scores: Tensor
+    fresh: Tensor
+
+    @classmethod
+    def empty(cls, n_labels: int, width: int, size: int) -> "Beam":
+        """Return a beam without sets."""
+        sets = torch.full((n_labels, width, size), -1, dtype=torch.long)
+        return cls(sets, torch.full((n_labels, width), -1.0), torch.zeros(n_labels, width, dtype=torch.bool))
+
+    def merge(self, labels: Tensor, sets: Tensor, scores: Tensor) -> None:
+        """Keep the best of what is there and of what is offered.
+
+        Parameters
+        ----------
+        labels : Tensor of shape (n_offers,)
+        sets : Tensor of shape (n_offers, size)
+        scores : Tensor of shape (n_offers,)
+        """
+        if len(labels) == 0:
+            return
+        touched = labels.unique()
+        width = self.scores.shape[1]
+        held = touched.repeat_interleave(width)
+        labels = torch.cat([held, labels])
+        sets = torch.cat([self.sets[touched].flatten(0, 1), sets])
+        scores = torch.cat([self.scores[touched].flatten(), scores])
+        fresh = torch.cat([self.fresh[touched].flatten(), torch.ones(len(labels) - len(held), dtype=torch.bool)])
+
+        # Best first within each label; what is already there comes first among equals, so that no set is held twice.
+        order = torch.argsort(scores, descending=True, stable=True)
+        order = order[torch.argsort(labels[order], stable=True)]
+        order = order[_first_of_each(labels[order], sets[order])]
+        labels, sets, scores, fresh = labels[order], sets[order], scores[order], fresh[order]
+        starts = torch.searchsorted(labels, labels)
+        rank = torch.arange(len(labels)) - starts
+        kept = (rank < width) & (scores >= 0)
+        self.sets[touched], self.scores[touched], self.fresh[touched] = -1, -1.0, False
+        place = labels[kept], rank[kept]
+        self.sets[place], self.scores[place], self.fresh[place] = sets[kept], scores[kept], fresh[kept]
+
+
+def _first_of_each(labels: Tensor, sets: Tensor) -> Tensor:
+    """Return the indices of the first occurrence of each (label, set), in order."""
+    key, base = labels.clone(), int(sets.max()) + 2
+    for member in sets.T:
+        key = key * base + member + 1
+    _, group = torch.unique(key, return_inverse=True)
+    first = torch.full((int(group.max()) + 1,), len(labels)).scatter_reduce(0, group, torch.arange(len(labels)), "amin")
+    return first.sort().values
+
+
+class Screen:
+    """Literals and labels on the rows that screening looks at.
+
+    Parameters
+    ----------
+    targets : Tensor of shape (n, n_labels)
+        What is to be explained: labels ±1, or loss gradients; any value where the weight is 0.
+    weights : Tensor of shape (n, n_labels)
+    max_literals : int
+        Room for so many literals.
+    """
+
+    def __init__(self, targets: Tensor, weights: Tensor, max_literals: int) -> None:
+        self.weights = weights
+        self.signed = weights * targets
+        self.total = weights.sum(0).clamp(min=torch.finfo(weights.dtype).tiny)
+        self.mean = self.signed.sum(0) / self.total
+        self.variance = ((self.signed * targets).sum(0) / self.total - self.mean.square()).clamp(min=1e-12)
+        # With standardised literals, their products with these columns are correlations.
+        self.gradients = weights * (targets - self.mean) / (self.total * self.variance.sqrt())
+        n = len(targets)
+        self._literals = targets.new_empty(max_literals, n)
+        self._standard = targets.new_empty(max_literals, n)
+        self._correlations = targets.new_empty(max_literals, targets.shape[1])
+        self.n_literals = 0
+        self.n_screened = 0
+        self.operations = 0.0
+
+    @property
+    def literals(self) -> Tensor:
+        """The literals, (n_literals, n), ±1."""
+        return self._literals[: self.n_literals]
+
+    @property
+    def correlations(self) -> Tensor:
+        """Of the literals with the targets, (n_literals, n_labels)."""
+        return self._correlations[: self.n_literals]
+
+    def add(self, literals: Tensor) -> None:
+        """Add literals, (n_new, n), ±1."""
+        new = slice(self.n_literals, self.n_literals + len(literals))
+        self._literals[new] = literals
+        centred = literals - literals.mean(1, keepdim=True)
+        spread = centred.square().mean(1, keepdim=True).sqrt()
+        self._standard[new] = centred / spread.clamp(min=1e-6)
+        self._correlations[new] = self._standard[new] @ self.gradients
+        self.n_literals = new.stop
+
+    def screen_pairs(self, labels: Tensor, beam: Beam) -> None:
+        """Score for some labels all pairs of literals of which one is new since the last call; keep the best."""
+        gradients = self.gradients[:, labels].contiguous()
+        correlations = self._correlations[: self.n_literals, labels].contiguous()
+        standard = self._standard[: self.n_literals]
+        chunk = max(16, _CHUNK // max(1, len(labels)))
+        offers: list[tuple[Tensor, Tensor, Tensor]] = []
+        n_offers = 0
+        limit = beam.scores[labels, -1]
+        for b in range(max(1, self.n_screened), self.n_literals):
+            own = correlations[b].square()
+            for start in range(0, b, chunk):
+                a = slice(start, min(start + chunk, b))
+                scores = self._pair_scores(standard[a], standard[b], gradients, correlations[a], correlations[b])
+                scores += own
+                found = _above(scores, limit, beam.scores.shape[1])
+                pairs = torch.stack([found[0] + start, torch.full_like(found[0], b)], dim=1)
+                offers.append((labels[found[1]], pairs, scores[found]))
+                n_offers += len(found[0])
+            if n_offers > 4 * beam.scores.numel() or b == self.n_literals - 1:
+                beam.merge(*(torch.cat(parts) for parts in zip(*offers, strict=True)))
+                offers, n_offers = [], 0
+                limit = beam.scores[labels, -1]
+        self.n_screened = self.n_literals
+
+    def _pair_scores(self, a: Tensor, b: Tensor, gradients: Tensor, corr_a: Tensor, corr_b: Tensor) -> Tensor:
+        """Return what a adds to b in R², (n_a, n_labels), alone and by the product; a (n_a, n), b (n,)."""
+        n = len(b)
+        product = a * b
+        rho = product.mean(1, keepdim=True)
+        rest = (1 - rho.square()).clamp(min=1e-6)
+        with_a = (product * a).mean(1, keepdim=True)
+        with_b = (product @ b)[:, None] / n
+        product -= rho
+        product -= (with_a - rho * with_b) / rest * a
+        product -= (with_b - rho * with_a) / rest * b
+        variance = product.square().mean(1, keepdim=True)
+        product *= torch.where(variance > _LEAST_VARIANCE, variance.clamp(min=_LEAST_VARIANCE).rsqrt(), 0.0)
+        scores = product @ gradients
+        self.operations += 2.0 * scores.numel() * n
+        alone = torch.addcmul(corr_a, rho, corr_b, value=-1.0)
+        alone *= torch.where(rest > 1e-5, rest.rsqrt(), 0.0)
+        return scores.square_().addcmul_(alone, alone)
+
+    def screen_parities(self, labels: Tensor, first_new: int, beam: Beam) -> None:
+        """Score by their product alone all sets of three literals of which one is at ``first_new`` or later."""
+        gradients = self.gradients[:, labels].contiguous()
+        standard = self._standard[: self.n_literals]
+        chunk = max(16, _CHUNK // max(1, len(labels)))
+        for c in range(max(2, first_new), self.n_literals):
+            offers = []
+            pairs = torch.combinations(torch.arange(c))
+            for part in pairs.split(chunk):
+                product = standard[part[:, 0]] * standard[part[:, 1]] * standard[c]
+                product -= product.mean(1, keepdim=True)
+                variance = product.square().mean(1, keepdim=True).clamp(min=_LEAST_VARIANCE)
+                scores = (product @ gradients).square_() / variance
+                self.operations += 2.0 * scores.numel() * standard.shape[1]
+                row, column = _above(scores, beam.scores[labels, -1], beam.scores.shape[1])
+                sets = torch.cat([part[row], torch.full((len(row), 1), c)], dim=1)
+                offers.append((labels[column], sets, scores[row, column]))
+            beam.merge(*(torch.cat(parts) for parts in zip(*offers, strict=True)))
+
+    def extend(self, labels: Tensor, sets: Tensor, first: int, beam: Beam) -> None:
+        """Score sets of literals with one literal added; keep the best in the beam of the larger sets.
+
+        Parameters
+        ----------
+        labels : Tensor of shape (n_sets,)
+            The label that each set is for.
+        sets : Tensor of shape (n_sets, size)
+        first : int
+            Only literals from this one on are added.
+        beam : Beam
+            Of sets of size + 1.
+        """
+        literals = self.literals
+        added = literals[first:]
+        n_cells = 2 ** sets.shape[1]
+        chunk = max(1, 8 * _CHUNK // (n_cells * max(1, len(added))))
+        for start in range(0, len(sets) if len(added) else 0, chunk):
+            part, who = sets[start : start + chunk], labels[start : start + chunk]
+            members = self._cell_members(part)  # (n_sets, n_cells, n)
+            weight = members * self.weights.T[who][:, None]
+            signed = members * self.signed.T[who][:, None]
+            split_weight = weight.flatten(0, 1) @ added.T
+            split_signed = signed.flatten(0, 1) @ added.T
+            self.operations += 4.0 * split_weight.numel() * literals.shape[1]
+            weight, signed = weight.sum(2).flatten()[:, None], signed.sum(2).flatten()[:, None]
+            explained = torch.zeros_like(split_weight)
+            for sign in (1, -1):
+                half = (signed + sign * split_signed) / 2
+                explained += half.square_() / ((weight + sign * split_weight) / 2).clamp_(min=1e-6)
+            explained = explained.view(len(part), n_cells, -1).sum(1)
+            mean = self.mean[who][:, None].square()
+            scores = (explained / self.total[who][:, None] - mean) / self.variance[who][:, None]
+            best = scores.topk(min(beam.scores.shape[1], scores.shape[1]), dim=1)
+            grown = torch.cat([part[:, None].expand(-1, best.indices.shape[1], -1), best.indices[..., None] + first], 2)
+            grown = grown.sort(2).values
+            proper = (grown.diff(dim=2) > 0).all(2)
+            beam.merge(who[:, None].expand_as(proper)[proper], grown[proper], best.values[proper])
+
+    def _cell_members(self, sets: Tensor) -> Tensor:
+        """Return which rows lie in which cell, (n_sets, 2 ** size, n), 0 or 1."""
+        cells = cell_index(self.literals > 0, sets)
+        return (cells[:, None] == torch.arange(2 ** sets.shape[1])[:, None]).to(self._literals.dtype)
+
+
+def cell_index(literals: Tensor, sets: Tensor) -> Tensor:
+    """Return the cell of every row, (n_sets, n), the first literal of a set as the most significant bit.
+
+    Parameters
+    ----------
+    literals : Tensor of shape (n_literals, n), bool
+    sets : Tensor of shape (n_sets, size)
+    """
+    cell = torch.zeros(len(sets), literals.shape[1], dtype=torch.int64)
+    for position in range(sets.shape[1]):
+        cell = 2 * cell + literals[sets[:, position]]
+    return cell
+
+
+def _above(scores: Tensor, limit: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Return (row, column) of the entries above their column's limit; the best ``width`` of a column if many are."""
+    above = scores > limit
+    if int(above.sum()) > 4 * width * len(limit) and len(scores) > width:
+        best = scores.topk(width, dim=0)
+        columns = torch.arange(len(limit)).expand_as(best.indices)
+        return best.indices.flatten(), columns.flatten()
+    row, column = above.nonzero(as_tuple=True)
+    return row, column

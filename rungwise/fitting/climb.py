@@ -1,0 +1,59 @@
+"""The gate blocks: as long as some label is a gate of inputs and settled labels, a block settles all that are."""
+
+from dataclasses import dataclass
+
+import torch
+
+from rungwise.fitting.gate_blocks import gate_block
+from rungwise.fitting.gate_search import GateSearch, GateSettings, Rung
+from rungwise.fitting.gates import Gate
+from rungwise.fitting.training import Training
+
+# Rows on which the importance of a gate's parents is measured.
+_MAX_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class FittedGate:
+    """The gate that settled a label; literal l is whether stream entry ``entry[l]`` exceeds ``threshold[l]``."""
+
+    gate: Gate
+    entry: tuple[int, ...]
+    threshold: tuple[float, ...]
+
+
+def climb(training: Training, settings: GateSettings, max_depth: int) -> dict[int, FittedGate]:
+    """Add blocks of gates to a network under training, and return the gate of every label that they settle."""
+    network, stream, device = training.network, training.stream, training.targets.device
+    inputs = stream.entries.unflatten(1, (stream.size, -1))[:, :, : network.n_inputs].cpu()
+    search = GateSearch(
+        inputs, training.targets.cpu(), training.weights.cpu(), stream.spread, settings, training.generator
+    )
+    fitted: dict[int, FittedGate] = {}
+    while len(training.reports) < max_depth and (rung := search.next_rung()) is not None:
+        labels = sorted(rung.gates)
+        errors = training.targets.new_tensor([rung.gates[label].error for label in labels])
+        scales = training.loss.best_scale(errors)
+        values = torch.stack([rung.values[label] for label in labels], dim=1).to(device)
+        _measure_importance(training, search, rung)
+        training.add(gate_block(search, rung, scales), torch.where(values, scales, -scales))
+        for label, gate in rung.gates.items():
+            literals = list(gate.literals)
+            entry, threshold = search.entry[literals].tolist(), search.threshold[literals].tolist()
+            fitted[label] = FittedGate(gate, tuple(entry), tuple(threshold))
+    return fitted
+
+
+def _measure_importance(training: Training, search: GateSearch, rung: Rung) -> None:
+    """Record for each gate the rise of the error rate when one of its entries is shuffled among the rows."""
+    n = len(training.targets)
+    rows = torch.randperm(n, generator=training.generator)[:_MAX_ROWS]
+    shuffled = rows.roll(1)
+    for label, gate in rung.gates.items():
+        own = search.examples.literals[list(gate.literals)]
+        entries = search.entry[list(gate.literals)]
+        values = rung.values[label][rows]
+        for entry in entries.unique().tolist():
+            changed = torch.where((entries == entry)[:, None], own[:, shuffled], own[:, rows])
+            share = (gate(changed) != values).double().mean()
+            training.importance[entry, label] = float(share) * (1 - 2 * gate.error)

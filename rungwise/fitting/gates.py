@@ -1,0 +1,153 @@
+"""Gates: labels explained by few literals, and when such an explanation is believed.
+
+A label is settled by an explanation that is simple enough for what it explains. If `bits` is the length of a code for
+the explanation (which literals, which function of them), believing one that saves more than log2(n_labels / δ) bits
+against coding the label by its frequency errs with probability at most δ over all labels (Occam's razor: Blumer,
+Ehrenfeucht, Haussler and Warmuth, 1987). Such an explanation cannot have memorised its examples: the estimates that it
+gives for the training rows are honest.
+
+Labels may be noisy. A truth table that is wrong equally often in every cell is complete, and what remains is noise; if
+some cells are wrong more often than others, something is missing.
+"""
+
+from dataclasses import dataclass
+from math import lgamma, log
+
+import torch
+from torch import Tensor
+
+from rungwise.features.screening import cell_index
+
+# δ = 2^-10: a wrong explanation is believed in at most one of a thousand fits.
+CONFIDENCE_BITS = 10.0
+_MAX_ENTRIES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A label as a function of a few literals: a truth table, or a threshold of a weighted sum.
+
+    Attributes
+    ----------
+    literals : tuple of int
+    error : float
+        Share of the examples, by weight, on which the label differs.
+    bits : float
+        Length of the code of the gate.
+    table : Tensor of shape (2 ** n_literals,), bool, or None
+        The value in each cell, the first literal as the most significant bit.
+    weights : tuple of float, or None
+        For a threshold: the label is true where Σ weights · literals (±1) + constant > 0; its margin is 1.
+    constant : float
+    """
+
+    literals: tuple[int, ...]
+    error: float
+    bits: float
+    table: Tensor | None = None
+    weights: tuple[float, ...] | None = None
+    constant: float = 0.0
+
+    def __call__(self, literals: Tensor) -> Tensor:
+        """Return the label, (n,) bool, from the gate's own literals, (n_own, n) bool."""
+        if self.table is not None:
+            own = torch.arange(len(self.literals))[None]
+            return self.table[cell_index(literals, own)[0]]
+        signs = torch.where(literals, 1.0, -1.0).double()
+        return torch.tensor(self.weights, dtype=torch.float64) @ signs + self.constant > 0
+
+
+def log2_choose(n: int, k: int) -> float:
+    """Return log2 of the number of ways to choose k of n."""
+    return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / log(2)
+
+
+def entropy_bits(positive: Tensor, total: Tensor) -> Tensor:
+    """Return n H(p), the bits that it takes to say which of n examples are positive, given how many."""
+    p = positive / total.clamp(min=1e-300)
+    return -(torch.xlogy(positive, p) + torch.xlogy(total - positive, 1 - p)) / log(2)
+
+
+class Examples:
+    """All training rows, as judges of gates see them.
+
+    Parameters
+    ----------
+    targets : Tensor of shape (n, n_labels)
+        ±1, any value where the weight is 0.
+    weights : Tensor of shape (n, n_labels)
+    max_literals : int
+        Room for so many literals.
+    """
+
+    def __init__(self, targets: Tensor, weights: Tensor, max_literals: int) -> None:
+        self.weights = weights.T.double().contiguous()
+        self.positive = (self.weights * (targets.T > 0)).contiguous()
+        self.prior_bits = entropy_bits(self.positive.sum(1), self.weights.sum(1))
+        # Believed explanations save at least so many bits.
+        self.least_saving = CONFIDENCE_BITS + log(max(1, targets.shape[1])) / log(2)
+        self._literals = torch.empty(max_literals, len(targets), dtype=torch.bool)
+        self.n_literals = 0
+
+    @property
+    def literals(self) -> Tensor:
+        """The literals, (n_literals, n), bool."""
+        return self._literals[: self.n_literals]
+
+    def add(self, literals: Tensor) -> None:
+        """Add literals, (n_new, n), bool."""
+        self._literals[self.n_literals : self.n_literals + len(literals)] = literals
+        self.n_literals += len(literals)
+
+    def cell_counts(self, labels: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weight of positive and of all examples in each cell, two (n_sets, 2 ** size)."""
+        counts = torch.zeros(2, len(sets), 2 ** sets.shape[1], dtype=torch.float64)
+        chunk = max(1, _MAX_ENTRIES // self.literals.shape[1])
+        for start in range(0, len(sets), chunk):
+            part = slice(start, start + chunk)
+            cells = cell_index(self.literals, sets[part])
+            counts[0, part].scatter_add_(1, cells, self.positive[labels[part]])
+            counts[1, part].scatter_add_(1, cells, self.weights[labels[part]])
+        return counts[0], counts[1]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """How well truth tables explain labels: for each (label, set), judged by the majority in each cell.
+
+    Attributes
+    ----------
+    error : Tensor of shape (n_sets,)
+        Share of the examples that are wrong.
+    saving : Tensor of shape (n_sets,)
+        Bits saved against coding the label by its frequency, if the errors are noise: one rate for all cells.
+    uneven_saving : Tensor of shape (n_sets,)
+        Bits saved with an error rate for each cell; more than `saving` if the errors are not spread as noise would be.
+    least_seen : Tensor of shape (n_sets,)
+        Weight of the rarest cell.
+    table : Tensor of shape (n_sets, 2 ** size), bool
+    bits : float
+        Length of the code of a table.
+    """
+
+    error: Tensor
+    saving: Tensor
+    uneven_saving: Tensor
+    least_seen: Tensor
+    table: Tensor
+    bits: float
+
+
+def judge(examples: Examples, labels: Tensor, sets: Tensor) -> Verdicts:
+    """Judge each set, (n_sets, size), as the explanation of a label, (n_sets,)."""
+    positive, total = examples.cell_counts(labels, sets)
+    wrong = torch.minimum(positive, total - positive)
+    n, errors = total.sum(1), wrong.sum(1)
+    bits = log2_choose(examples.n_literals, sets.shape[1]) + total.shape[1]
+    # A rate estimated from n examples costs half a log2(n) more to code: one for all cells, or one for each.
+    noise = entropy_bits(errors, n) + 0.5 * torch.log2(n + 1)
+    uneven = (entropy_bits(wrong, total) + 0.5 * torch.log2(total + 1)).sum(1)
+    saved = examples.prior_bits[labels] - bits
+    saving = torch.where(errors == 0, saved, saved - noise)
+    uneven_saving = torch.where(errors == 0, saved, saved - uneven)
+    return Verdicts(errors / n, saving, uneven_saving, total.amin(1), 2 * positive > total, bits)
