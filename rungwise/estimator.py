@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rungwise.features import FEATURE_MAPS, FeatureMap, SparseFeatures
+from rungwise.features import FEATURE_MAPS, FeatureMap, LabelFeatures, RandomFeatures, SparseFeatures
 from rungwise.fitting.calibration import fit_calibration
 from rungwise.fitting.folds import assign_folds, hash_rows
 from rungwise.fitting.gate_search import GateSettings
@@ -25,7 +25,7 @@ from rungwise.formula import Formula, gate_formula
 from rungwise.hierarchy import Hierarchy, find_levels
 from rungwise.neighborhood import Neighborhood
 from rungwise.preprocessing.naming import InputNames
-from rungwise.preprocessing.scaling import Standardizer
+from rungwise.preprocessing.scaling import SCALES, Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
 
@@ -44,8 +44,12 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     features : {"auto", "random", "sparse"} or feature map
         What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
         few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
-        few entries of the stream. "auto": gates, and random features for what is left. For other settings give
+        few entries of the stream. "auto": gates, and for the labels that are left random features of everything, of the
+        labels alone, and sparse ones compete. For other settings give
         ``RandomFeatures(width=..., activation=...)`` or ``SparseFeatures(fan_in=...)``, or any other object like them.
+    scale : {"standard", "range"}
+        How numeric features are brought to one scale: mean 0 and variance 1, or the range of the training rows onto
+        [-1, 1]. The latter suits features of one unit, such as pixels.
     neighborhood : Neighborhood, optional
         For families of examples at positions on a ring, a line or a grid, that see their neighbours: X is then
         (n_samples, n_positions, n_features) and Y (n_samples, n_positions, n_labels), and so are predictions. Another
@@ -98,6 +102,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self,
         features: str | FeatureMap = "auto",
         *,
+        scale: str = "standard",
         neighborhood: Neighborhood | None = None,
         max_depth: int = 500,
         loss: str = "squared",
@@ -111,6 +116,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         callbacks: Sequence[Callable[[BlockReport], None]] | None = None,
     ) -> None:
         self.features = features
+        self.scale = scale
         self.neighborhood = neighborhood
         self.max_depth = max_depth
         self.loss = loss
@@ -164,7 +170,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         order, folds = _sort_into_folds(
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
-        self.standardizer_ = Standardizer().fit(matrix, sample_weight=used.mean(axis=1))
+        self.standardizer_ = Standardizer(self.scale).fit(matrix, sample_weight=used.mean(axis=1))
 
         dtype = torch.float64 if len(matrix) <= _DOUBLE_PRECISION_ROWS else torch.float32
 
@@ -292,20 +298,25 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             matrix = matrix.toarray()
         return matrix if rows is None else matrix[rows]
 
-    def _check_parameters(self) -> tuple[FeatureMap, GateSettings | None, Any, Sequence[float], torch.device]:
+    def _check_parameters(self) -> tuple[list[FeatureMap], GateSettings | None, Any, Sequence[float], torch.device]:
+        known = {"auto", *FEATURE_MAPS}
+        features: list[FeatureMap] = []
+        gates = None
         if isinstance(self.features, str):
-            known = {"auto": FEATURE_MAPS["random"], **FEATURE_MAPS}
             _check_choice("features", self.features, known)
-            features: FeatureMap = known[self.features]()
+            if self.features == "auto":
+                features, gates = [RandomFeatures(), LabelFeatures(), SparseFeatures()], GateSettings()
+            else:
+                features = [FEATURE_MAPS[self.features]()]
+        elif not hasattr(self.features, "fit") or isinstance(self.features, type):
+            raise ValueError(f"features must be a name or an object with a method fit, however: {self.features!r}")
         else:
-            features = self.features
-            if not hasattr(features, "fit") or isinstance(features, type):
-                raise ValueError(f"features must be a name or an object with a method fit, however: {features!r}")
-        gates = GateSettings() if isinstance(self.features, str) and self.features == "auto" else None
-        if isinstance(features, SparseFeatures):
-            gates = GateSettings(features.fan_in, features.n_thresholds)
+            features = [self.features]
+        if isinstance(features[0], SparseFeatures):
+            gates = GateSettings(features[0].fan_in, features[0].n_thresholds)
         if self.neighborhood is not None and not isinstance(self.neighborhood, Neighborhood):
             raise ValueError(f"neighborhood must be None or a Neighborhood, however: {self.neighborhood!r}")
+        _check_choice("scale", self.scale, SCALES)
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("solver", self.solver, SOLVERS)
         for name, least in (("max_depth", 1), ("n_folds", 2)):

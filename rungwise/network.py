@@ -107,6 +107,12 @@ class Stream:
         """The stream, (n, w · (n_inputs + n_labels)): x and the labels as read, for each position seen in turn."""
         return self._entries.flatten(1)
 
+    @property
+    def label_entries(self) -> Tensor:
+        """Which entries are readings of labels, int64 (w · n_labels,)."""
+        entries = torch.arange(self._entries[0].numel(), device=self._entries.device).view(self.size, -1)
+        return entries[:, self.n_inputs :].flatten()
+
     def spread(self, values: Tensor) -> Tensor:
         """Return values, (n · n_positions, k), at the positions seen from each row, (n · n_positions, w, k)."""
         if self.n_positions == self.size == 1:

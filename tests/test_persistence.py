@@ -146,7 +146,7 @@ def test_layer_of_unknown_kind_cannot_be_saved(tmp_path):
     class Plain:
         replaces = False
 
-        def fit(self, stream, generator, objective):
+        def fit(self, stream, generator, objective, label_entries):
             return torch.nn.Identity()
 
     X = np.random.default_rng(0).normal(size=(50, 3))

@@ -4,6 +4,7 @@
 that a stream of squared norm N, such as a vector of ±1, gives pre-activations of unit variance.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -50,7 +51,21 @@ class RandomLayer(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return the hidden units, (n, width), of a stream of shape (n, n_inputs)."""
+        return self._activate(torch.addmm(self.bias, stream, self.weight))
+
+    def responses(self, stream: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """Return the hidden units as a function of (entry, values): what they would be with other values of one entry.
+
+        One entry changes the pre-activations by a product of a column and a row: no new matrix product.
+        """
         pre_activation = torch.addmm(self.bias, stream, self.weight)
+
+        def changed(entry: int, values: Tensor) -> Tensor:
+            return self._activate(torch.addr(pre_activation, values - stream[:, entry], self.weight[entry]))
+
+        return changed
+
+    def _activate(self, pre_activation: Tensor) -> Tensor:
         return get_activation(self.activation)(pre_activation) / len(self.bias) ** 0.5
 
 
@@ -86,7 +101,9 @@ class RandomFeatures:
         if not 0 <= self.beta < 1:
             raise ValueError(f"beta must be at least 0 and less than 1, however: beta={self.beta!r}")
 
-    def fit(self, stream: Tensor, generator: torch.Generator, objective: Any = None) -> RandomLayer:
+    def fit(
+        self, stream: Tensor, generator: torch.Generator, objective: Any = None, label_entries: Tensor | None = None
+    ) -> RandomLayer:
         """Draw a layer for a stream of shape (n, n_inputs); only its width, dtype and device are used.
 
         The draw is made on the CPU in double precision: a seed gives the same network on every device.

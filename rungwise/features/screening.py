@@ -102,14 +102,16 @@ class Screen:
     def __init__(self, targets: Tensor, weights: Tensor, max_literals: int) -> None:
         self.weights = weights
         self.signed = weights * targets
+        # Literals and their products have one set of moments for all labels: those of the rows' mean weights.
+        self._shares = weights.mean(1) / weights.mean(1).sum().clamp(min=torch.finfo(weights.dtype).tiny)
         self.total = weights.sum(0).clamp(min=torch.finfo(weights.dtype).tiny)
         self.mean = self.signed.sum(0) / self.total
         self.variance = ((self.signed * targets).sum(0) / self.total - self.mean.square()).clamp(min=1e-12)
         # With standardised literals, their products with these columns are correlations.
         self.gradients = weights * (targets - self.mean) / (self.total * self.variance.sqrt())
-        n = len(targets)
-        self._literals = targets.new_empty(max_literals, n)
-        self._standard = targets.new_empty(max_literals, n)
+        self._literals = targets.new_empty(max_literals, len(targets))
+        self._means = targets.new_empty(max_literals)
+        self._spreads = targets.new_empty(max_literals)
         self._correlations = targets.new_empty(max_literals, targets.shape[1])
         self.n_literals = 0
         self.n_screened = 0
@@ -129,17 +131,16 @@ class Screen:
         """Add literals, (n_new, n), ±1."""
         new = slice(self.n_literals, self.n_literals + len(literals))
         self._literals[new] = literals
-        centred = literals - literals.mean(1, keepdim=True)
-        spread = centred.square().mean(1, keepdim=True).sqrt()
-        self._standard[new] = centred / spread.clamp(min=1e-6)
-        self._correlations[new] = self._standard[new] @ self.gradients
+        self._means[new] = literals @ self._shares
+        # A literal is ±1, so that its mean tells its variance.
+        self._spreads[new] = (1 - self._means[new].square()).clamp(min=1e-12).sqrt()
+        self._correlations[new] = literals @ self.gradients / self._spreads[new, None]
         self.n_literals = new.stop
 
     def screen_pairs(self, labels: Tensor, beam: Beam) -> None:
         """Score for some labels all pairs of literals of which one is new since the last call; keep the best."""
         gradients = self.gradients[:, labels].contiguous()
         correlations = self._correlations[: self.n_literals, labels].contiguous()
-        standard = self._standard[: self.n_literals]
         chunk = max(16, _CHUNK // max(1, len(labels)))
         offers: list[tuple[Tensor, Tensor, Tensor]] = []
         n_offers = 0
@@ -148,7 +149,7 @@ class Screen:
             own = correlations[b].square()
             for start in range(0, b, chunk):
                 a = slice(start, min(start + chunk, b))
-                scores = self._pair_scores(standard[a], standard[b], gradients, correlations[a], correlations[b])
+                scores = self._pair_scores(a, b, gradients, correlations)
                 scores += own
                 found = _above(scores, limit, beam.scores.shape[1])
                 pairs = torch.stack([found[0] + start, torch.full_like(found[0], b)], dim=1)
@@ -160,39 +161,42 @@ class Screen:
                 limit = beam.scores[labels, -1]
         self.n_screened = self.n_literals
 
-    def _pair_scores(self, a: Tensor, b: Tensor, gradients: Tensor, corr_a: Tensor, corr_b: Tensor) -> Tensor:
-        """Return what a adds to b in R², (n_a, n_labels), alone and by the product; a (n_a, n), b (n,)."""
-        n = len(b)
-        product = a * b
-        rho = product.mean(1, keepdim=True)
+    def _pair_scores(self, chosen: slice, b: int, gradients: Tensor, correlations: Tensor) -> Tensor:
+        """Return what some literals a add to literal b in R², (n_chosen, n_labels), alone and by the product.
+
+        The squares of literals are 1, so that the means of a, b and ab tell all second moments of the three. What is
+        left of the product beyond both, ab - α a - β b up to constants, is never formed for the rows: its inner
+        products with the gradients follow from those of a, b and ab.
+        """
+        a, product = self._literals[chosen], self._literals[chosen] * self._literals[b]
+        mean_a, mean_b, mean_ab = self._means[chosen], self._means[b], product @ self._shares
+        spread_a, spread_b = self._spreads[chosen], self._spreads[b]
+        rho = (mean_ab - mean_a * mean_b) / (spread_a * spread_b)
         rest = (1 - rho.square()).clamp(min=1e-6)
-        with_a = (product * a).mean(1, keepdim=True)
-        with_b = (product @ b)[:, None] / n
-        product -= rho
-        product -= (with_a - rho * with_b) / rest * a
-        product -= (with_b - rho * with_a) / rest * b
-        variance = product.square().mean(1, keepdim=True)
-        product *= torch.where(variance > _LEAST_VARIANCE, variance.clamp(min=_LEAST_VARIANCE).rsqrt(), 0.0)
+        with_a, with_b = (mean_b - mean_ab * mean_a) / spread_a, (mean_a - mean_ab * mean_b) / spread_b
+        alpha, beta = (with_a - rho * with_b) / rest, (with_b - rho * with_a) / rest
+        variance = 1 - mean_ab.square() - alpha * with_a - beta * with_b
+        scale = torch.where(variance > _LEAST_VARIANCE, variance.clamp(min=_LEAST_VARIANCE).rsqrt(), 0.0)
         scores = product @ gradients
-        self.operations += 2.0 * scores.numel() * n
-        alone = torch.addcmul(corr_a, rho, corr_b, value=-1.0)
-        alone *= torch.where(rest > 1e-5, rest.rsqrt(), 0.0)
+        self.operations += 2.0 * scores.numel() * a.shape[1]
+        scores.addcmul_(alpha[:, None], correlations[chosen], value=-1.0).addr_(beta, correlations[b], alpha=-1.0)
+        scores *= scale[:, None]
+        alone = torch.addr(correlations[chosen], rho, correlations[b], alpha=-1.0)
+        alone *= torch.where(rest > 1e-5, rest.rsqrt(), 0.0)[:, None]
         return scores.square_().addcmul_(alone, alone)
 
     def screen_parities(self, labels: Tensor, first_new: int, beam: Beam) -> None:
         """Score by their product alone all sets of three literals of which one is at ``first_new`` or later."""
         gradients = self.gradients[:, labels].contiguous()
-        standard = self._standard[: self.n_literals]
         chunk = max(16, _CHUNK // max(1, len(labels)))
         for c in range(max(2, first_new), self.n_literals):
             offers = []
             pairs = torch.combinations(torch.arange(c))
             for part in pairs.split(chunk):
-                product = standard[part[:, 0]] * standard[part[:, 1]] * standard[c]
-                product -= product.mean(1, keepdim=True)
-                variance = product.square().mean(1, keepdim=True).clamp(min=_LEAST_VARIANCE)
-                scores = (product @ gradients).square_() / variance
-                self.operations += 2.0 * scores.numel() * standard.shape[1]
+                product = self._literals[part[:, 0]] * self._literals[part[:, 1]] * self._literals[c]
+                variance = (1 - (product @ self._shares).square()).clamp(min=_LEAST_VARIANCE)
+                scores = (product @ gradients).square_() / variance[:, None]
+                self.operations += 2.0 * scores.numel() * product.shape[1]
                 row, column = _above(scores, beam.scores[labels, -1], beam.scores.shape[1])
                 sets = torch.cat([part[row], torch.full((len(row), 1), c)], dim=1)
                 offers.append((labels[column], sets, scores[row, column]))

@@ -51,19 +51,28 @@ def shuffle_importance(
 
     weights, biases = readout.fold_weight[:, :, labels], readout.fold_bias[:, labels]
 
-    def honest_loss(z: Tensor) -> Tensor:
-        hidden = features(z)
+    def honest_loss(hidden: Tensor) -> Tensor:
         parts = [torch.addmm(b, hidden[members], w) for members, w, b in zip(fold_rows, weights, biases, strict=True)]
         return loss(torch.cat(parts), rows)
 
-    unshuffled = honest_loss(sample)
+    responses = features.responses(sample) if hasattr(features, "responses") else _responses(features, sample)
+    unshuffled = honest_loss(features(sample))
     rise = stream.new_zeros(n_entries, len(labels))
     order = torch.randperm(len(rows), generator=generator).to(rows.device)
     for entry in range(n_entries):
-        shuffled = sample.clone()
-        shuffled[:, entry] = sample[order, entry]
-        rise[entry] = honest_loss(shuffled) - unshuffled
+        rise[entry] = honest_loss(responses(entry, sample[order, entry])) - unshuffled
     return rise
+
+
+def _responses(features: Callable[[Tensor], Tensor], stream: Tensor) -> Callable[[int, Tensor], Tensor]:
+    """Return the hidden units as a function of one entry's values, for layers that have no quicker way."""
+
+    def changed(entry: int, values: Tensor) -> Tensor:
+        other = stream.clone()
+        other[:, entry] = values
+        return features(other)
+
+    return changed
 
 
 def sampled_loss(

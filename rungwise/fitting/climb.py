@@ -1,8 +1,10 @@
 """The gate blocks: as long as some label is a gate of inputs and settled labels, a block settles all that are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from rungwise.fitting.gate_blocks import gate_block
 from rungwise.fitting.gate_search import GateSearch, GateSettings, Rung
@@ -22,21 +24,47 @@ class FittedGate:
     threshold: tuple[float, ...]
 
 
-def climb(training: Training, settings: GateSettings, max_depth: int) -> dict[int, FittedGate]:
-    """Add blocks of gates to a network under training, and return the gate of every label that they settle."""
+def climb(
+    training: Training, settings: GateSettings, max_depth: int, has_better: Callable[[Tensor, Tensor], Tensor]
+) -> dict[int, FittedGate]:
+    """Add blocks of gates to a network under training, and return the gate of every label that they settle.
+
+    Parameters
+    ----------
+    training : Training
+    settings : GateSettings
+    max_depth : int
+    has_better : callable
+        Maps labels and the losses that noisy gates would leave them, two (n_some,), to whether a block of features has
+        a lower honest loss.
+    """
     network, stream, device = training.network, training.stream, training.targets.device
     inputs = stream.entries.unflatten(1, (stream.size, -1))[:, :, : network.n_inputs].cpu()
     search = GateSearch(
         inputs, training.targets.cpu(), training.weights.cpu(), stream.spread, settings, training.generator
     )
     fitted: dict[int, FittedGate] = {}
-    while len(training.reports) < max_depth and (rung := search.next_rung()) is not None:
-        labels = sorted(rung.gates)
-        errors = training.targets.new_tensor([rung.gates[label].error for label in labels])
+
+    def scales_and_estimates(rung: Rung) -> tuple[Tensor, Tensor]:
+        errors = training.targets.new_tensor([rung.gates[label].error for label in sorted(rung.gates)])
         scales = training.loss.best_scale(errors)
-        values = torch.stack([rung.values[label] for label in labels], dim=1).to(device)
+        values = torch.stack([rung.values[label] for label in sorted(rung.gates)], dim=1).to(device)
+        return scales, torch.where(values, scales, -scales)
+
+    def refuse(rung: Rung) -> set[int]:
+        labels = torch.tensor(sorted(rung.gates), device=device)
+        # Of the errors that the code of a gate allows for, none show on the examples that it was chosen by.
+        error = training.targets.new_tensor(
+            [search.examples.expected_error(label, rung.gates[label]) for label in labels.tolist()]
+        )
+        scales, ones = training.loss.best_scale(error), torch.ones_like(error)
+        loss = (1 - error) * training.loss.value(scales, ones) + error * training.loss.value(scales, -ones)
+        return set(labels[has_better(labels, loss)].tolist())
+
+    while len(training.reports) < max_depth and (rung := search.next_rung(refuse)) is not None:
         _measure_importance(training, search, rung)
-        training.add(gate_block(search, rung, scales), torch.where(values, scales, -scales))
+        scales, estimates = scales_and_estimates(rung)
+        training.add(gate_block(search, rung, scales), estimates)
         for label, gate in rung.gates.items():
             literals = list(gate.literals)
             entry, threshold = search.entry[literals].tolist(), search.threshold[literals].tolist()

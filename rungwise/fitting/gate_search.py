@@ -1,8 +1,8 @@
 """The climb: which labels are gates of the inputs and of labels that are settled already, one rung after another.
 
 Each call of `GateSearch.next_rung` looks for explanations by one, two or three literals and by wide conjunctions. Only
-if there is none for any label does it look harder: at weaker starts, parities of three, wide thresholds, and at last
-for tables that leave noise. Labels that it explains are settled: their values become literals for the next rung.
+if there is none for any label does it look harder: at weaker starts and wide thresholds, and then at explanations that
+leave noise or are not certain. Labels that it explains are settled: their values become literals for the next rung.
 """
 
 from collections.abc import Callable
@@ -117,6 +117,7 @@ class GateSearch:
         self.threshold = torch.empty(0, dtype=inputs.dtype)
         self.beams = [Beam.empty(self.n_labels, _BEAM, size) for size in range(2, max(2, self.fan_in) + 1)]
         self.open = torch.ones(self.n_labels, dtype=torch.bool)
+        self._refused = torch.zeros(self.n_labels, dtype=torch.bool)
         self._parities_from = 0
         if len(entry) > _MAX_INPUT_LITERALS:
             signs = torch.where(values[:, self.rows], 1.0, -1.0)
@@ -126,8 +127,15 @@ class GateSearch:
             entry, threshold, values = entry[best], threshold[best], values[best]
         self._add(entry, threshold, values)
 
-    def next_rung(self) -> Rung | None:
-        """Return gates for labels that are not settled yet, and settle them; None if there are none to be found."""
+    def next_rung(self, refuse: Callable[[Rung], set[int]] = lambda rung: set()) -> Rung | None:
+        """Return gates for labels that are not settled yet, and settle them; None if there are none to be found.
+
+        Parameters
+        ----------
+        refuse : callable
+            Is asked about every rung of gates that leave noise or are not certain, and returns the labels that have
+            something better. For these no more such gates are offered.
+        """
         labels = self.open.nonzero()[:, 0]
         if len(labels) == 0 or self.screen.n_literals == 0:
             return None
@@ -137,10 +145,13 @@ class GateSearch:
         self._judge_faultless(found, labels)
         self._extend(found.missing(labels), first_new, _FEW, _QUICK_SCORE)
         self._judge_faultless(found, found.missing(labels))
-        found.add(find_conjunctions(self.screen, self.examples, self.rows, found.missing(labels)))
-        for look in (self._look_harder, self._accept_noise, self._look_for_parities):
-            if not found.gates:
-                look(found, labels)
+        found.add(find_conjunctions(self.screen, self.examples, self.rows, found.missing(labels), certain=True))
+        if not found.gates:
+            self._look_harder(found, labels)
+        if not found.gates:
+            self._accept_doubtful(found, labels, refuse)
+        if not found.gates and self._look_for_parities(found, labels):
+            self._accept_doubtful(found, labels, refuse)
         return self._settle(found.gates) if found.gates else None
 
     def _judge_faultless(self, found: "_Found", labels: Tensor) -> None:
@@ -167,40 +178,54 @@ class GateSearch:
             beam.fresh[labels] = True
         self._extend(labels, 0, _BEAM, _LEAST_SCORE)
         self._judge_faultless(found, labels)
-        found.add(find_thresholds(self.screen, self.examples, found.missing(labels)))
+        found.add(find_thresholds(self.screen, self.examples, found.missing(labels), certain=True))
 
-    def _look_for_parities(self, found: "_Found", labels: Tensor) -> None:
-        """Try parities of three literals, of which no smaller set says anything."""
+    def _look_for_parities(self, found: "_Found", labels: Tensor) -> bool:
+        """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
         n_literals = self.screen.n_literals
         operations = n_literals**3 / 3 * len(labels) * len(self.rows)
-        if self.fan_in >= 3 and operations < _MAX_PARITY_OPERATIONS:
-            self.screen.screen_parities(labels, self._parities_from, self.beams[1])
-            self._parities_from = n_literals
-            self._judge_faultless(found, labels)
-            self._accept_noise(found, labels)
+        if self.fan_in < 3 or operations > _MAX_PARITY_OPERATIONS:
+            return False
+        self.screen.screen_parities(labels, self._parities_from, self.beams[1])
+        self._parities_from = n_literals
+        self._judge_faultless(found, labels)
+        return True
 
-    def _accept_noise(self, found: "_Found", labels: Tensor) -> None:
-        """Take the tables that leave nothing but noise, of the labels with the least of it."""
-        noisy = _Found(self.examples, _MAX_NOISE)
-        literal = self.screen.correlations[:, labels].abs().argmax(0)
-        noisy.judge(labels, literal[:, None])
-        for beam in self.beams[: max(0, self.fan_in - 1)]:
-            position, rank = (beam.scores[labels, :_NOISY_SETS] > _LEAST_SCORE).nonzero(as_tuple=True)
-            noisy.judge(labels[position], beam.sets[labels[position], rank])
-        gates = noisy.complete_gates()
-        least = min((gate.error for gate in gates.values()), default=0.0)
-        found.add({label: gate for label, gate in gates.items() if gate.error <= _NOISE_FACTOR * least})
+    def _accept_doubtful(self, found: "_Found", labels: Tensor, refuse: Callable[[Rung], set[int]]) -> None:
+        """Take gates that leave noise or are not certain, those of the fewest expected errors, if nothing is better."""
+        while not found.gates:
+            labels = labels[~self._refused[labels]]
+            doubtful = _Found(self.examples, _MAX_NOISE, certain=False)
+            doubtful.judge(labels, self.screen.correlations[:, labels].abs().argmax(0)[:, None])
+            for beam in self.beams[: max(0, self.fan_in - 1)]:
+                position, rank = (beam.scores[labels, :_NOISY_SETS] > _LEAST_SCORE).nonzero(as_tuple=True)
+                doubtful.judge(labels[position], beam.sets[labels[position], rank])
+            gates = doubtful.complete_gates()
+            left = doubtful.missing(labels)
+            gates |= find_conjunctions(self.screen, self.examples, self.rows, left, certain=False)
+            gates |= find_thresholds(self.screen, self.examples, left, certain=False)
+            if not gates:
+                return
+            errors = {label: self.examples.expected_error(label, gate) for label, gate in gates.items()}
+            most = _NOISE_FACTOR * min(errors.values())
+            gates = {label: gate for label, gate in gates.items() if errors[label] <= most}
+            refused = refuse(self._rung(gates))
+            self._refused[list(refused)] = True
+            found.add({label: gate for label, gate in gates.items() if label not in refused})
+
+    def _rung(self, gates: dict[int, Gate]) -> Rung:
+        return Rung(gates, {label: gate(self.examples.literals[list(gate.literals)]) for label, gate in gates.items()})
 
     def _settle(self, gates: dict[int, Gate]) -> Rung:
-        values = {label: gate(self.examples.literals[list(gate.literals)]) for label, gate in gates.items()}
+        rung = self._rung(gates)
         # What equals a literal, or its complement, needs no literal of its own.
         new = [label for label, gate in gates.items() if len(gate.literals) > 1]
         self.open[list(gates)] = False
         if new:
-            spread = self.spread(torch.stack([values[label] for label in new], dim=1).float())  # (n, w, n_new)
+            spread = self.spread(torch.stack([rung.values[label] for label in new], dim=1).float())  # (n, w, n_new)
             entry = torch.tensor(new) + self.n_inputs + self._width * torch.arange(self.size)[:, None]
             self._add(entry.flatten(), torch.zeros(entry.numel()), spread.flatten(1).T > 0.5)
-        return Rung(gates, values)
+        return rung
 
     @property
     def _width(self) -> int:
@@ -222,11 +247,14 @@ class _Found:
     examples : Examples
     max_error : float
         Gates that leave more errors are not taken.
+    certain : bool
+        Whether gates have to be certain, or significant only.
     """
 
-    def __init__(self, examples: Examples, max_error: float = 0.0) -> None:
+    def __init__(self, examples: Examples, max_error: float = 0.0, certain: bool = True) -> None:
         self.examples = examples
         self.max_error = max_error
+        self.certain = certain
         self.gates: dict[int, Gate] = {}
         self._rank: dict[int, tuple[float, float]] = {}
         self._best_uneven: dict[int, float] = {}
@@ -250,7 +278,11 @@ class _Found:
         verdicts = judge(self.examples, labels, sets)
         for label, saving in zip(labels.tolist(), verdicts.uneven_saving.tolist(), strict=True):
             self._best_uneven[label] = max(saving, self._best_uneven.get(label, saving))
-        good = (verdicts.error <= self.max_error) & (verdicts.saving >= self.examples.least_saving)
+        # The bits that noise costs count against significance, not as part of what could be wrong.
+        noise = self.examples.prior_bits[labels] - verdicts.bits - verdicts.saving
+        longest = self.examples.longest_code(labels, sets.shape[1], self.certain)
+        significant = verdicts.bits + noise <= self.examples.longest_code(labels, sets.shape[1], certain=False)
+        good = (verdicts.error <= self.max_error) & (verdicts.bits <= longest) & significant
         for i in good.nonzero()[:, 0].tolist():
             label, rank = int(labels[i]), (float(verdicts.saving[i]), float(verdicts.least_seen[i]))
             if label not in self._rank or rank > self._rank[label]:

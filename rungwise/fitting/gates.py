@@ -6,6 +6,12 @@ against coding the label by its frequency errs with probability at most δ over 
 Ehrenfeucht, Haussler and Warmuth, 1987). Such an explanation cannot have memorised its examples: the estimates that it
 gives for the training rows are honest.
 
+The same code bounds how often an explanation without training errors is wrong on new examples: at most
+(bits + log2(n_labels / δ)) ln 2 / n of the time. A gate of more than two literals is certain if this is at most a
+quarter of the errors of predicting the label by its frequency. Significance alone would let a chain of thresholds that
+picks out a few examples of real data pass for the truth; such a gate has to prove better than the features at hand.
+Gates of one or two literals are the simplest explanations that there are, and significance is enough.
+
 Labels may be noisy. A truth table that is wrong equally often in every cell is complete, and what remains is noise; if
 some cells are wrong more often than others, something is missing.
 """
@@ -20,6 +26,9 @@ from rungwise.features.screening import cell_index
 
 # δ = 2^-10: a wrong explanation is believed in at most one of a thousand fits.
 CONFIDENCE_BITS = 10.0
+# Errors that a certain gate may make on new examples, as a share of those of the label's frequency.
+_CERTAIN_SHARE = 0.25
+LN2 = log(2)
 _MAX_ENTRIES = 20_000_000
 
 
@@ -59,13 +68,13 @@ class Gate:
 
 def log2_choose(n: int, k: int) -> float:
     """Return log2 of the number of ways to choose k of n."""
-    return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / log(2)
+    return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / LN2
 
 
 def entropy_bits(positive: Tensor, total: Tensor) -> Tensor:
     """Return n H(p), the bits that it takes to say which of n examples are positive, given how many."""
     p = positive / total.clamp(min=1e-300)
-    return -(torch.xlogy(positive, p) + torch.xlogy(total - positive, 1 - p)) / log(2)
+    return -(torch.xlogy(positive, p) + torch.xlogy(total - positive, 1 - p)) / LN2
 
 
 class Examples:
@@ -84,10 +93,13 @@ class Examples:
         self.weights = weights.T.double().contiguous()
         self.positive = (self.weights * (targets.T > 0)).contiguous()
         self.prior_bits = entropy_bits(self.positive.sum(1), self.weights.sum(1))
-        # Believed explanations save at least so many bits.
-        self.least_saving = CONFIDENCE_BITS + log(max(1, targets.shape[1])) / log(2)
+        self._confidence = CONFIDENCE_BITS + log(max(1, targets.shape[1])) / LN2
         self._literals = torch.empty(max_literals, len(targets), dtype=torch.bool)
         self.n_literals = 0
+
+    def expected_error(self, label: int, gate: Gate) -> float:
+        """Return the error rate of a gate on new examples that its errors and its code allow for."""
+        return min(0.5, gate.error + gate.bits * LN2 / float(self.weights[label].sum()))
 
     @property
     def literals(self) -> Tensor:
@@ -98,6 +110,15 @@ class Examples:
         """Add literals, (n_new, n), bool."""
         self._literals[self.n_literals : self.n_literals + len(literals)] = literals
         self.n_literals += len(literals)
+
+    def longest_code(self, labels: Tensor, n_literals: int, certain: bool) -> Tensor:
+        """Return the most bits of a significant, or a certain, explanation by so many literals, (n_labels,)."""
+        significant = self.prior_bits[labels] - self._confidence
+        if n_literals <= 2 or not certain:
+            return significant
+        positive, total = self.positive[labels].sum(1), self.weights[labels].sum(1)
+        few_errors = _CERTAIN_SHARE * torch.minimum(positive, total - positive) / LN2 - self._confidence
+        return torch.minimum(significant, few_errors)
 
     def cell_counts(self, labels: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weight of positive and of all examples in each cell, two (n_sets, 2 ** size)."""

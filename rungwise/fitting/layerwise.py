@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rungwise.features import FeatureMap
+from rungwise.features import FeatureMap, JoinedLayer
 from rungwise.fitting.attribution import sampled_loss, shuffle_importance
 from rungwise.fitting.climb import FittedGate, climb
 from rungwise.fitting.gate_search import GateSettings
@@ -59,7 +59,7 @@ def fit_layerwise(
     targets: Tensor,
     weights: Tensor,
     folds: Sequence[slice],
-    features: FeatureMap,
+    features: Sequence[FeatureMap],
     loss: Loss,
     *,
     gates: GateSettings | None = None,
@@ -83,7 +83,9 @@ def fit_layerwise(
         Not negative; 0 where a label is not annotated.
     folds : sequence of slice
         Of the n rows.
-    features : FeatureMap
+    features : sequence of FeatureMap
+        For the labels that no gate settles. In every block they compete: each label takes the one whose readout has the
+        lowest honest loss.
     loss : Loss
     gates : GateSettings, optional
         What gates to look for first; None for none at all, as in the paper.
@@ -102,7 +104,12 @@ def fit_layerwise(
     """
     network = ResidualNetwork(x.shape[-1], targets.shape[1], link=loss.link, neighborhood=neighborhood)
     training = Training(network, x, targets, weights, folds, loss, generator, callbacks)
-    fitted = {} if gates is None else climb(training, gates, max_depth)
+
+    def has_better(labels: Tensor, loss: Tensor) -> Tensor:
+        proposals = _proposals(training, labels, features, solver, penalties)
+        return torch.stack([proposal.loss for proposal in proposals]).amin(0) < (1 - tolerance) * loss
+
+    fitted = {} if gates is None else climb(training, gates, max_depth, has_better)
     left = torch.ones(targets.shape[1], dtype=torch.bool, device=targets.device)
     left[list(fitted)] = False
     labels = left.nonzero()[:, 0]
@@ -114,48 +121,88 @@ def fit_layerwise(
     )
 
 
+@dataclass(frozen=True)
+class _Proposal:
+    """What one hidden layer offers the labels: a readout on top of the estimates so far, or in place of them."""
+
+    layer: nn.Module
+    readout: Readout
+    objective: Objective
+    kept: bool
+    estimates: Tensor
+    loss: Tensor
+
+
 def _add_block(
-    training: Training, labels: Tensor, features: FeatureMap, solver: str, penalties: Sequence[float], tolerance: float
+    training: Training,
+    labels: Tensor,
+    features: Sequence[FeatureMap],
+    solver: str,
+    penalties: Sequence[float],
+    tolerance: float,
 ) -> bool:
-    """Fit a block of the features to some labels, and add it with the updates that are worth taking, if any."""
-    entries, before = training.stream.entries, training.stream.estimates[:, labels]
-    objective = Objective(
-        training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
-    )
-    layer = features.fit(entries, training.generator, objective)
-    objective = replace(objective, hidden=layer(entries))
-
-    def propose(objective: Objective) -> tuple[Readout, Tensor, Tensor]:
-        readout = fit_readout(objective, training.folds, penalties, solver, training.generator)
-        proposed = objective.offset + readout.honest_update
-        return readout, proposed, training.loss_and_error(proposed, labels)[0]
-
-    readout, proposed, proposed_loss = propose(objective)
-    keep = torch.ones_like(labels, dtype=torch.bool)
-    if features.replaces and bool(before.any()):
-        anew, proposed_anew, loss_anew = propose(replace(objective, offset=torch.zeros_like(before)))
-        keep = proposed_loss <= loss_anew
-        readout = _choose(keep, readout, anew)
-        proposed = torch.where(keep, proposed, proposed_anew)
-        proposed_loss = torch.minimum(proposed_loss, loss_anew)
+    """Let the features compete for some labels, and add a block with the updates that are worth taking, if any."""
+    proposals = _proposals(training, labels, features, solver, penalties)
+    losses = torch.stack([proposal.loss for proposal in proposals])
+    best_loss, best = losses.min(0)
     loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
-    taken = loss_before - proposed_loss > tolerance * loss_before
+    taken = loss_before - best_loss > tolerance * loss_before
     if not taken.any():
         return False
+    gained = taken & (loss_before - best_loss > LEVEL_TOLERANCE * (prior_loss - best_loss))
 
-    gained = taken & (loss_before - proposed_loss > LEVEL_TOLERANCE * (prior_loss - proposed_loss))
-    offset = torch.where(keep, before, 0.0)[:, gained]
-    judge = sampled_loss(training.loss.value, offset, objective.targets[:, gained], objective.weights[:, gained])
-    training.importance[:, labels[gained]] = shuffle_importance(
-        layer, entries, readout, gained.nonzero()[:, 0], judge, training.folds, training.generator
-    )
-    block = Block(layer, readout.weight[:, taken], readout.bias[taken], labels[taken], keep[taken])
-    training.add(block, proposed[:, taken], readout.penalty[taken])
+    layers: list[nn.Module] = []
+    weights: list[Tensor] = []
+    estimates = training.stream.estimates[:, labels]
+    bias, penalty = torch.zeros_like(best_loss), torch.zeros_like(best_loss)
+    keep = torch.ones_like(taken)
+    for which, proposal in enumerate(proposals):
+        own = taken & (best == which)
+        if not own.any():
+            continue
+        layers.append(proposal.layer)
+        weights.append(proposal.readout.weight * own)
+        bias[own], penalty[own] = proposal.readout.bias[own], proposal.readout.penalty[own]
+        estimates[:, own], keep[own] = proposal.estimates[:, own], proposal.kept
+        _attribute(training, proposal, labels, gained & own)
+    layer = layers[0] if len(layers) == 1 else JoinedLayer(layers)
+    weight = torch.cat(weights)[:, taken]
+    training.add(Block(layer, weight, bias[taken], labels[taken], keep[taken]), estimates[:, taken], penalty[taken])
     return True
 
 
-def _choose(first: Tensor, one: Readout, other: Readout) -> Readout:
-    """Return the readout that is ``one`` for the labels where ``first`` holds, else ``other``."""
-    return Readout(
-        *(torch.where(first, getattr(one, name), getattr(other, name)) for name in Readout.__dataclass_fields__)
+def _proposals(
+    training: Training, labels: Tensor, features: Sequence[FeatureMap], solver: str, penalties: Sequence[float]
+) -> list[_Proposal]:
+    entries, before = training.stream.entries, training.stream.estimates[:, labels]
+    bare = Objective(training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before)
+    proposals = []
+    for feature_map in features:
+        layer = feature_map.fit(entries, training.generator, bare, training.stream.label_entries)
+        if layer is None:
+            continue
+        hidden = layer(entries)
+        for offset in [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]:
+            objective = replace(bare, hidden=hidden, offset=offset)
+            readout = fit_readout(objective, training.folds, penalties, solver, training.generator)
+            estimates = offset + readout.honest_update
+            loss, _ = training.loss_and_error(estimates, labels)
+            proposals.append(_Proposal(layer, readout, objective, offset is before, estimates, loss))
+    return proposals
+
+
+def _attribute(training: Training, proposal: _Proposal, labels: Tensor, gained: Tensor) -> None:
+    """Record for the labels that gained much which stream entries their update stands on."""
+    objective = proposal.objective
+    judge = sampled_loss(
+        training.loss.value, objective.offset[:, gained], objective.targets[:, gained], objective.weights[:, gained]
+    )
+    training.importance[:, labels[gained]] = shuffle_importance(
+        proposal.layer,
+        training.stream.entries,
+        proposal.readout,
+        gained.nonzero()[:, 0],
+        judge,
+        training.folds,
+        training.generator,
     )

@@ -11,6 +11,8 @@ from sklearn.preprocessing import StandardScaler
 # row would see this column alone. Of a normal column, 5 standard deviations cut off 1 value in 1.7 million.
 CLIP = 5.0
 
+SCALES = ("standard", "range")
+
 
 class Standardizer:
     """Standardise columns, fill what is missing with the mean, and say with extra columns what was missing.
@@ -19,6 +21,12 @@ class Standardizer:
     missing throughout, is 0 whatever comes later: nothing was learned about its other values. One column of ±1 (+1
     where missing) follows for every pattern of missing rows in training: columns that were missing together, such as
     the categories of one text column, share it.
+
+    Parameters
+    ----------
+    scale : {"standard", "range"}
+        "range" takes the middle of a column's range in training for its mean, and half the range for its scale: what
+        lay between the extremes comes to lie in [-1, 1], and columns of one unit, such as pixels, keep their contrasts.
 
     Attributes
     ----------
@@ -38,6 +46,9 @@ class Standardizer:
     mean_: np.ndarray
     scale_: np.ndarray
     indicator_columns_: np.ndarray
+
+    def __init__(self, scale: str = "standard") -> None:
+        self.scale = scale
 
     @property
     def source(self) -> np.ndarray:
@@ -87,6 +98,10 @@ class Standardizer:
             constant = scaler.scale_ != np.sqrt(scaler.var_)
             self.mean_[filled] = scaler.mean_ * largest
             self.scale_[filled] = np.where(constant, np.inf, scaler.scale_ * largest)
+            if self.scale == "range":
+                low, high = np.nanmin(X[:, filled], axis=0), np.nanmax(X[:, filled], axis=0)
+                self.mean_[filled] = low / 2 + high / 2
+                self.scale_[filled] = np.where(constant, np.inf, high / 2 - low / 2)
         self.indicator_columns_ = _distinct_patterns(missing)
         return self
 

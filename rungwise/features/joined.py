@@ -1,0 +1,38 @@
+"""Several layers side by side, for blocks in which different labels take different kinds of features."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class JoinedLayer(nn.Module):
+    """The hidden units of several layers of the same stream, one after the other.
+
+    Parameters
+    ----------
+    layers : sequence of nn.Module
+    """
+
+    kind = "joined"
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs, beside the tensors, to build this layer again."""
+        return {"layers": [{"kind": layer.kind, "config": layer.config} for layer in self.layers]}
+
+    @classmethod
+    def from_config(cls, layers: list[dict[str, Any]]) -> "JoinedLayer":
+        """Return a layer of zeros, to be filled by ``load_state_dict``."""
+        from rungwise.features import LAYERS
+
+        return cls([LAYERS[layer["kind"]].from_config(**layer["config"]) for layer in layers])
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return the hidden units, (n, n_units), of a stream of shape (n, n_entries)."""
+        return torch.cat([layer(stream) for layer in self.layers], dim=1)
