@@ -193,11 +193,15 @@ def _parameters(clf: RungwiseClassifier) -> dict[str, Any]:
     if parameters["neighborhood"] is not None:
         parameters["neighborhood"] = asdict(parameters["neighborhood"])
     parameters["callbacks"] = None
-    if isinstance(parameters["random_state"], np.integer):
-        parameters["random_state"] = int(parameters["random_state"])
-    return {
-        key: value for key, value in parameters.items() if value is None or isinstance(value, str | int | float | dict)
-    }
+    plain = {key: _plain(value) for key, value in parameters.items()}
+    return {key: value for key, value in plain.items() if value is None or isinstance(value, str | int | float | dict)}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value, or the values of a dict, with Python's numbers for NumPy's, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device: torch.device) -> RungwiseClassifier:
