@@ -122,11 +122,11 @@ def _add_block(
     objective = Objective(
         training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
     )
-    layer = features.fit(entries, training.generator, objective)
+    layer = features.fit(entries, training.generators.layers, objective)
     objective = replace(objective, hidden=layer(entries))
 
     def propose(objective: Objective) -> tuple[Readout, Tensor, Tensor]:
-        readout = fit_readout(objective, training.folds, penalties, solver, training.generator)
+        readout = fit_readout(objective, training.folds, penalties, solver, training.generators.solver)
         proposed = objective.offset + readout.honest_update
         return readout, proposed, training.loss_and_error(proposed, labels)[0]
 
@@ -147,7 +147,7 @@ def _add_block(
     offset = torch.where(keep, before, 0.0)[:, gained]
     judge = sampled_loss(training.loss.value, offset, objective.targets[:, gained], objective.weights[:, gained])
     training.importance[:, labels[gained]] = shuffle_importance(
-        layer, entries, readout, gained.nonzero()[:, 0], judge, training.folds, training.generator
+        layer, entries, readout, gained.nonzero()[:, 0], judge, training.folds, training.generators.attribution
     )
     block = Block(layer, readout.weight[:, taken], readout.bias[taken], labels[taken], keep[taken])
     training.add(block, proposed[:, taken], readout.penalty[taken])
