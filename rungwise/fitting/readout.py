@@ -67,6 +67,11 @@ def fit_readout(
     solver : {"exact", "sgd"}
     generator : torch.Generator
         Used by "sgd".
+
+    Raises
+    ------
+    FloatingPointError
+        If a loss is not a finite number, or the precision is too low for every penalty.
     """
     objective, mean, basis = _centred_and_compressed(objective)
     row_weights = objective.weights.mean(1)
@@ -88,12 +93,24 @@ def fit_readout(
         parameters = torch.stack(solutions)  # type: ignore[arg-type]
         update = torch.cat([objective.select(rows).update(p) for rows, p in zip(folds, parameters, strict=True)])
         loss = weighted_sum(objective.loss.value(objective.offset + update, objective.targets), weights)
+        if not loss.isfinite().all():
+            raise FloatingPointError(
+                f"the honest loss of {int((~loss.isfinite()).sum())} of {n_labels} readouts must be a finite number, "
+                f"however: it is not with solver={solver!r}, penalty={penalty:.1g} and the "
+                f"{type(objective.loss).__name__} in {loss.dtype}; if the hidden units and the estimates so far are "
+                "finite, a larger penalty helps"
+            )
         better = loss < best_loss
         best_loss = torch.where(better, loss, best_loss)
         chosen[better] = penalty
         honest[:, better] = update[:, better]
         fold_parameters[:, :, better] = parameters[:, :, better]
 
+    if best_loss.isinf().any():
+        raise FloatingPointError(
+            f"the hidden units are too nearly dependent for any of the penalties {tuple(penalties)} in "
+            f"{best_loss.dtype}; give a larger one"
+        )
     parameters = objective.hidden.new_zeros(shape)
     for penalty in chosen.unique().tolist():
         labels = chosen == penalty

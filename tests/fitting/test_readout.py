@@ -184,3 +184,19 @@ def test_infinite_penalty_fits_the_constant_alone(loss):
     torch.testing.assert_close(slope.mean(0), torch.zeros(4, dtype=torch.float64), rtol=0, atol=1e-8)
     for k, rows in enumerate(folds_of(60)):
         assert (readout.honest_update[rows] == readout.fold_bias[k]).all()
+
+
+@pytest.mark.parametrize("solver", ["exact", "sgd"])
+def test_loss_that_is_no_number_is_not_passed_over(solver):
+    problem = random_problem()
+    problem.offset[7, 2] = math.nan
+    with pytest.raises(FloatingPointError, match=f"1 of 4 readouts.*solver='{solver}'.*SquaredLoss"):
+        fit_readout(problem, folds_of(60), solver=solver)
+
+
+def test_penalty_below_the_precision_is_refused_if_it_is_the_only_one():
+    problem = random_problem(n_units=4)
+    hidden = problem.hidden[:, :1].float().expand(-1, 3)
+    problem = Objective(problem.loss, hidden, *(t.float() for t in (problem.targets, problem.weights, problem.offset)))
+    with pytest.raises(FloatingPointError, match="any of the penalties"):
+        fit_readout(problem, folds_of(60), penalties=[1e-30])
