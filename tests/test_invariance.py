@@ -38,3 +38,17 @@ def test_solvers_draw_the_same_layers():
     assert len(layers["exact"]) == len(layers["sgd"]) > 1
     for exact, sgd in zip(layers["exact"], layers["sgd"], strict=True):
         np.testing.assert_array_equal(exact, sgd)
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty"),
+    [("squared", "auto"), ("squared_hinge", 1e-2), ("logistic", 1e-3)],
+    ids=lambda value: str(value),
+)
+def test_solvers_agree(loss, penalty):
+    given = {"loss": loss, "penalty": penalty, "max_depth": 3, "random_state": 0}
+    exact, sgd = (
+        RungwiseClassifier(RandomFeatures(width=64), solver=solver, **given).fit(X, Y) for solver in ("exact", "sgd")
+    )
+    assert (exact.predict(X) != sgd.predict(X)).mean() < 0.002
+    np.testing.assert_allclose(sgd.history_["loss_after"], exact.history_["loss_after"], rtol=1e-3, atol=1e-4)
