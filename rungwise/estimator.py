@@ -347,7 +347,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
         features = np.zeros((self.n_features_in_, importance.shape[1]))
         np.add.at(features, source, importance[:n_inputs])
-        error = fitted.reports[-1].error_after.numpy() if fitted.reports else np.zeros(len(prior_loss))
+        error = (fitted.reports[-1].error_after if fitted.reports else fitted.prior_error.cpu()).numpy()
         return Hierarchy(
             feature_names=tuple(self._feature_names()),
             label_names=self._coding.names,

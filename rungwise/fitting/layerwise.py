@@ -35,8 +35,8 @@ class LayerwiseFit:
     ----------
     network : ResidualNetwork
     reports : list of BlockReport
-    prior_loss : Tensor of shape (n_labels,)
-        Honest loss of predicting each label by its frequency.
+    prior_loss, prior_error : Tensor of shape (n_labels,)
+        Honest loss and error rate of predicting each label by its frequency.
     estimates : Tensor of shape (n, n_labels)
         Honest estimates of the training rows after the last block.
     importance : Tensor of shape (n_entries, n_labels)
@@ -48,6 +48,7 @@ class LayerwiseFit:
     network: ResidualNetwork
     reports: list[BlockReport]
     prior_loss: Tensor
+    prior_error: Tensor
     estimates: Tensor
     importance: Tensor
     gates: dict[int, FittedGate]
@@ -110,7 +111,13 @@ def fit_layerwise(
         if not _add_block(training, labels, features, solver, penalties, tolerance):
             break
     return LayerwiseFit(
-        network, training.reports, training.prior_loss, training.stream.estimates, training.importance, fitted
+        network,
+        training.reports,
+        training.prior_loss,
+        training.prior_error,
+        training.stream.estimates,
+        training.importance,
+        fitted,
     )
 
 

@@ -93,8 +93,8 @@ class Training:
         Of the training rows, with honest estimates.
     loss_now, error_now : Tensor of shape (n_labels,)
         Honest loss and error rate of every label.
-    prior_loss : Tensor of shape (n_labels,)
-        Honest loss of predicting each label by its frequency.
+    prior_loss, prior_error : Tensor of shape (n_labels,)
+        Honest loss and error rate of predicting each label by its frequency.
     importance : Tensor of shape (n_entries, n_labels)
     reports : list of BlockReport
     """
@@ -117,7 +117,7 @@ class Training:
         everything = torch.arange(targets.shape[1], device=targets.device)
         constant_alone = Objective(loss, targets[:, :0], targets, weights, self.stream.estimates)
         prior = fit_readout(constant_alone, folds, penalties=[float("inf")]).honest_update
-        self.prior_loss, _ = self.loss_and_error(prior, everything)
+        self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
         self.loss_now, self.error_now = self.loss_and_error(self.stream.estimates, everything)
         self.importance = targets.new_zeros(self.stream.entries.shape[1], targets.shape[1])
         self.reports: list[BlockReport] = []
