@@ -80,7 +80,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     network_ : ResidualNetwork
     n_blocks_ : int
     label_names_ : list of str
-    classes_ : ndarray, or list of ndarray for a matrix of labels
+    classes_ : ndarray
+        The classes of a 1-D y; for a matrix of labels, 0 ... n_labels - 1, one for each column of the predictions.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only if X had names.
@@ -227,12 +228,12 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         return list(self._coding.names)
 
     @property
-    def classes_(self) -> Any:
-        """The classes of a 1-D y; for a matrix of labels, a list with the two values of each label."""
+    def classes_(self) -> np.ndarray:
+        """The classes of a 1-D y; for a matrix of labels, 0 ... n_labels - 1 as in scikit-learn's own classifiers."""
         if not hasattr(self, "_coding"):
             raise AttributeError("classes_ is there after fit")
         if self._coding.kind == "multilabel":
-            return [self._coding.classes] * len(self._coding.names)
+            return np.arange(len(self._coding.names))
         return self._coding.classes
 
     def _log_odds(self, X: Any) -> np.ndarray:
