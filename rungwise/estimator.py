@@ -24,6 +24,7 @@ from rungwise.fitting.training import BlockReport
 from rungwise.formula import Formula, gate_formula
 from rungwise.hierarchy import Hierarchy, find_levels
 from rungwise.neighborhood import Neighborhood
+from rungwise.preprocessing.matrices import describe_unreadable
 from rungwise.preprocessing.naming import InputNames
 from rungwise.preprocessing.scaling import Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
@@ -276,6 +277,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> np.ndarray:
         """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count."""
         self.encoder_: TableEncoder | None
+        encoded = is_frame(X) and (reset or self.encoder_ is not None)
         if is_frame(X):
             validate_data(self, X=X, reset=reset, skip_check_array=True)
             X = X if rows is None or rows.all() else _take_rows(X, rows)
@@ -284,11 +286,18 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             X, rows = self.encoder_.transform(X) if self.encoder_ is not None else X, None
         elif reset:
             self.encoder_ = None
+        elif self.encoder_ is not None and (named := self.encoder_.columns_only_in_frames):
+            raise ValueError(
+                "X must be a data frame, as in training, since the model reads text, dates or durations from "
+                f"{', '.join(map(repr, named[:10]))}, however: X is of type {type(X).__name__}"
+            )
         options: dict[str, Any] = {"accept_sparse": "csr", "dtype": np.float64, "ensure_all_finite": "allow-nan"}
-        if self.encoder_ is not None:
-            matrix = check_array(X, **options)
-        else:
-            matrix = validate_data(self, X, reset=reset, **options)
+        try:
+            matrix = check_array(X, **options) if encoded else validate_data(self, X, reset=reset, **options)
+        except ValueError:
+            if (reason := describe_unreadable(X)) is not None:
+                raise ValueError(reason) from None
+            raise
         if hasattr(matrix, "toarray"):
             matrix = matrix.toarray()
         return matrix if rows is None else matrix[rows]

@@ -4,7 +4,9 @@ import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import scipy.sparse
 
 from rungwise import RandomFeatures, RungwiseClassifier
 
@@ -30,10 +32,19 @@ def with_value(array, value, dtype=None):
         (X[:1], Y[:1], "at least 2 examples.*n_samples=1"),
         (X[:, 0], Y, "Expected 2D array, got 1D"),
         (X[:, :, None], Y, "dim 3"),
-        (X + 1j, Y, "Complex data not supported"),
-        (X.astype(str).astype(object) + "a", Y, "could not convert string to float"),
-        (with_value(X, np.inf), Y, "infinity"),
-        (with_value(X, -np.inf), Y, "infinity"),
+        (X + 1j, Y, "Complex data not supported.*complex128; give real and imaginary parts"),
+        (scipy.sparse.csr_array(X + 1j), Y, "Complex data not supported.*complex128"),
+        (
+            with_value(X, "blue", object),
+            Y,
+            "must hold numbers, however: 'blue' in column 0; give text columns in a data",
+        ),
+        (with_value(X.astype("U9"), "blue"), Y, "must hold numbers, however: 'blue' in column 0"),
+        ([["a", 1.0]] * 40, Y, "must hold numbers, however: 'a' in column 0"),
+        (with_value(X, np.inf), Y, "must hold finite numbers, or NaN.*however: inf in column 0; replace"),
+        (with_value(X, -np.inf), Y, "however: -inf in column 0"),
+        (scipy.sparse.csr_array(with_value(X, np.inf)), Y, "however: inf in column 0"),
+        (with_value(X, "inf", object), Y, "infinity"),
         (X[:30], Y, r"inconsistent numbers of samples: \[40, 30\]|inconsistent numbers of samples: \[30, 40\]"),
         (X, with_value(Y, 2.0), r"label 'label_0' has \[2.0\].*column of its own"),
         (X, with_value(Y, -1.0), "label_0"),
@@ -108,6 +119,24 @@ def test_renamed_columns_at_predict_are_named():
     clf = classifier().fit(frame, Y)
     with pytest.raises(ValueError, match=re.compile("feature names.*d", re.DOTALL)):
         clf.predict(frame.rename(columns={"c": "d"}))
+
+
+def test_array_is_refused_by_a_model_of_a_table_with_text():
+    frame = pd.DataFrame({"a": X[:, 0], "kind": np.where(X[:, 1] > 0, "p", "q"), "day": pd.Timestamp("2026-01-01")})
+    clf = classifier().fit(frame, Y)
+    for other in (X, X[:, :2], X.tolist(), scipy.sparse.csr_array(X)):
+        with pytest.raises(ValueError, match="X must be a data frame.*'kind', 'day', however"):
+            clf.predict(other)
+    assert clf.predict(pl.from_pandas(frame)).shape == (40, 2)
+
+
+def test_array_is_read_by_a_model_of_a_table_of_numbers_if_its_width_fits():
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d=X[:, 0] > 0)
+    clf = classifier().fit(frame, Y)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        np.testing.assert_array_equal(clf.predict(frame.to_numpy(dtype=float)), clf.predict(frame))
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="X has 3 features, but .* expecting 4"):
+        clf.predict(X)
 
 
 def test_missing_values_in_x_are_handled():
