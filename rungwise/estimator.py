@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.features import FEATURE_MAPS, FeatureMap, SparseFeatures
 from rungwise.fitting.calibration import fit_calibration
 from rungwise.fitting.folds import assign_folds, hash_rows
@@ -149,6 +150,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         targets, self._coding = read_targets(self._flatten_targets(y, n_positions))
         check_consistent_length(X, targets)
         instances = np.arange(len(targets)) // n_positions
+        _check_groups(groups)
         sample_weight, groups = _per_row(sample_weight, instances), _per_row(groups, instances)
         check_consistent_length(X, sample_weight, groups)
         used = read_weights(sample_weight, ~np.isnan(targets))
@@ -319,16 +321,17 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("solver", self.solver, SOLVERS)
         for name, least in (("max_depth", 1), ("n_folds", 2)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, however: {name}={value!r}")
-        if not 0 <= self.tolerance < 1:
-            raise ValueError(f"tolerance must be at least 0 and less than 1, however: tolerance={self.tolerance!r}")
+            check_whole(name, getattr(self, name), least)
+        check_fraction("tolerance", self.tolerance)
         penalties: Sequence[float] = PENALTIES
-        if self.penalty != "auto":
-            if isinstance(self.penalty, str) or not self.penalty > 0:
+        if not (isinstance(self.penalty, str) and self.penalty == "auto"):
+            if not is_number(self.penalty) or not float(self.penalty) > 0:
                 raise ValueError(f'penalty must be "auto" or a positive number, however: penalty={self.penalty!r}')
             penalties = (float(self.penalty),)
+        if self.callbacks is not None and not (
+            isinstance(self.callbacks, Sequence) and all(callable(callback) for callback in self.callbacks)
+        ):
+            raise ValueError(f"callbacks must be None or a list of functions, however: callbacks={self.callbacks!r}")
         return features, gates, LOSSES[self.loss](), penalties, find_device(self.device)
 
     def _draw_seed(self) -> int:
@@ -416,6 +419,8 @@ def find_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type == "meta":
+            raise TypeError("it holds no data")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "not available"
@@ -423,6 +428,19 @@ def find_device(name: str) -> torch.device:
             f'device must be "auto", "cpu" or a device of this machine, however: device={name!r} ({reason})'
         ) from None
     return device
+
+
+def _check_groups(groups: Any) -> None:
+    if groups is None:
+        return
+    if np.ndim(groups) != 1:
+        raise ValueError(f"groups must have shape (n_samples,), however: {np.shape(groups)}")
+    missing = np.flatnonzero(pd.isna(np.asarray(groups)))
+    if len(missing):
+        raise ValueError(
+            f"groups must name a group for every example, however: it is missing for example {missing[0]}; give that "
+            "example a group of its own"
+        )
 
 
 def _per_row(values: Any, instances: np.ndarray) -> Any:

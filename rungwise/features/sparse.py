@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rungwise._validation import check_whole
 from rungwise.features.literals import literal_thresholds
 from rungwise.features.screening import Beam, Screen
 
@@ -126,9 +127,7 @@ class SparseFeatures:
 
     def __post_init__(self) -> None:
         for name in ("fan_in", "n_thresholds", "width"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, however: {name}={value!r}")
+            check_whole(name, getattr(self, name), 1)
 
     def fit(self, stream: Tensor, generator: torch.Generator, objective: Any) -> SparseLayer:
         """Choose units for the gradients of an objective; see `rungwise.features.FeatureMap`."""

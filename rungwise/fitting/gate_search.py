@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rungwise._validation import check_whole
 from rungwise.features.literals import literal_thresholds
 from rungwise.features.screening import Beam, Screen
 from rungwise.fitting.gates import Examples, Gate, judge
@@ -55,9 +56,7 @@ class GateSettings:
 
     def __post_init__(self) -> None:
         for name in ("fan_in", "n_thresholds"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, however: {name}={value!r}")
+            check_whole(name, getattr(self, name), 1)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def describe_unreadable(X: Any) -> str | None:
         return None
     if values.dtype.kind == "c":
         return (
-            f"Complex data not supported: X must hold real numbers, however: its dtype is {values.dtype}; give real and "
-            "imaginary parts as columns of their own"
+            f"Complex data not supported: X must hold real numbers, however: its dtype is {values.dtype}; give real "
+            "and imaginary parts as columns of their own"
         )
     if values.ndim != 2:
         return None

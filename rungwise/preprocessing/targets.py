@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
@@ -142,6 +143,12 @@ def _one_column(y: Any) -> tuple[np.ndarray, LabelCoding]:
     y = column_or_1d(y)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
+    missing = np.flatnonzero(pd.isna(y))
+    if len(missing):
+        raise ValueError(
+            f"a 1-D y must hold a class for every example, however: y[{missing[0]}] is {y[missing[0]]!r}; leave such "
+            "examples out, or give a column of 0 and 1 for each class, NaN where it is not annotated"
+        )
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
