@@ -19,7 +19,7 @@ def describe_unreadable(X: Any) -> str | None:
     "X must hold numbers, however: 'four' in column 1; give text columns in a data frame"
     """
     try:
-        values = X.tocoo() if scipy.sparse.issparse(X) else np.asarray(X)
+        values: Any = X.tocoo() if scipy.sparse.issparse(X) else np.asarray(X)
     except ValueError:  # rows of different lengths
         return None
     if values.dtype.kind == "c":
@@ -30,7 +30,7 @@ def describe_unreadable(X: Any) -> str | None:
     if values.ndim != 2:
         return None
     if scipy.sparse.issparse(values):
-        entries, columns = values.data, values.coords[1]
+        entries, columns = values.data, values.col
     else:
         entries, columns = values.ravel(), np.tile(np.arange(values.shape[1]), len(values))
     for entry, column in zip(entries.tolist(), columns.tolist(), strict=True):
