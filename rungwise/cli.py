@@ -85,7 +85,7 @@ def fit(
     from rungwise.table_columns import take_apart
     from rungwise.table_files import check_output, read_table
 
-    check_output(output, force)
+    check_output(output, force, [table])
     parts = take_apart(read_table(table), labels, drop or (), weight, group)
 
     import rungwise
@@ -118,7 +118,7 @@ def predict(
     """
     from rungwise.table_files import check_table_output, read_table, write_table
 
-    check_table_output(output, force)
+    check_table_output(output, force, [model, table])
 
     import rungwise
 
@@ -147,6 +147,7 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the model and predictions go.")
     ] = Path("rungwise-demo"),
+    force: Force = False,
 ) -> None:
     """Learn verdicts about pairs of hand-written digits.
 
@@ -154,7 +155,7 @@ def demo(
     """
     from rungwise.demo import run
 
-    run(folder)
+    run(folder, force=force)
 
 
 def _known_columns(classifier: Any, rows: "pd.DataFrame", path: Path) -> "pd.DataFrame":

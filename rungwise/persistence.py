@@ -57,12 +57,16 @@ def save(clf: RungwiseClassifier, path: str | os.PathLike[str], overwrite: bool 
     ------
     FileExistsError
         If the file exists and ``overwrite`` is False.
+    OSError
+        If the path is a folder, a pipe or a device.
     sklearn.exceptions.NotFittedError
         If the classifier is not fitted.
     ValueError
         If its feature map is of a kind that `rungwise.features` does not list.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(f"a model must be saved to a regular file, however: {path} is a folder, a pipe or a device")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; give overwrite=True to replace it")
     tensors, description = _to_parts(clf)

@@ -163,6 +163,34 @@ def test_existing_output_is_kept_without_force(command, trained, tmp_path):
     assert list(pd.read_csv(out).columns) == ["y_old", "y_blue", "y_both"]
 
 
+@pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["same name", "symbolic link", "hard link"])
+@pytest.mark.parametrize("subcommand", ["fit", "predict"])
+def test_output_is_never_the_input(command, trained, table, tmp_path, subcommand, link):
+    before, output = table.read_bytes(), table
+    if link:
+        output = tmp_path / "other.csv"
+        link(table, output)
+    arguments = (
+        ("fit", table, "--labels", "y_*") if subcommand == "fit" else ("predict", trained / "model.rungwise", table)
+    )
+    result = command(*arguments, "-o", output, "--force")
+    assert result.code == 1
+    assert re.fullmatch(r"Error: the output must not be the input.*\n", result.err)
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("subcommand", ["fit", "predict"])
+def test_output_is_never_a_pipe(command, trained, table, tmp_path, subcommand):
+    os.mkfifo(tmp_path / "pipe.csv")
+    arguments = (
+        ("fit", table, "--labels", "y_*") if subcommand == "fit" else ("predict", trained / "model.rungwise", table)
+    )
+    result = command(*arguments, "-o", tmp_path / "pipe.csv", "--force")
+    assert result.code == 1
+    assert re.fullmatch(r"Error: the output must be a regular file.*pipe\.csv.*\n", result.err)
+    assert (tmp_path / "pipe.csv").is_fifo()
+
+
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x00" * 100], ids=["empty", "text", "zeros"])
 @pytest.mark.parametrize("subcommand", ["predict", "levels"])
 def test_foreign_model_files_are_refused(command, table, tmp_path, subcommand, content):
@@ -316,12 +344,20 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch, table):
         main()
 
 
-@pytest.mark.parametrize(("arguments", "folder"), [([], "rungwise-demo"), (["-o", "elsewhere"], "elsewhere")])
-def test_demo_runs_in_a_folder(command, monkeypatch, arguments, folder):
-    folders = []
-    monkeypatch.setitem(sys.modules, "rungwise.demo", SimpleNamespace(run=lambda path: folders.append(str(path))))
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ("rungwise-demo", False)),
+        (["-o", "elsewhere"], ("elsewhere", False)),
+        (["--force"], ("rungwise-demo", True)),
+    ],
+)
+def test_demo_runs_in_a_folder(command, monkeypatch, arguments, expected):
+    calls = []
+    fake = SimpleNamespace(run=lambda path, force: calls.append((str(path), force)))
+    monkeypatch.setitem(sys.modules, "rungwise.demo", fake)
     assert command("demo", *arguments).code == 0
-    assert folders == [folder]
+    assert calls == [expected]
 
 
 def test_version(command):

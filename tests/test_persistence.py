@@ -104,6 +104,13 @@ def test_existing_file_is_kept_unless_asked(fitted, path):
     rungwise.save(fitted[0], path, overwrite=True)
 
 
+def test_pipe_is_never_replaced(fitted, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=r"regular file.*pipe"):
+        rungwise.save(fitted[0], tmp_path / "pipe", overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_failed_write_leaves_the_old_file_and_no_litter(fitted, path, monkeypatch):
     before = path.read_bytes()
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
