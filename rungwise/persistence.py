@@ -102,9 +102,15 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> RungwiseClassifie
     ------
     FileNotFoundError
         If there is no such file.
+    OSError
+        If it is a folder or cannot be read.
     ModelFileError
         If the file is truncated, altered, not a rungwise model, or of a later format version.
     """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no model file {str(path)!r}; check the path")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"a model is a file, however: {str(path)!r} is a folder; name a file in it")
     content = Path(path).read_bytes()
     header = _read_header(content, path)
     try:
