@@ -14,7 +14,7 @@ help:
 	@echo "make bench   run the benchmarks"
 
 demo: $(INSTALLED)
-	$(BIN)/rungwise demo
+	$(BIN)/rungwise demo --force
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --doctest-modules rungwise tests

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rungwise import datasets, theory
     from rungwise.estimator import RungwiseClassifier
     from rungwise.features import RandomFeatures, SparseFeatures
     from rungwise.formula import Formula
@@ -27,6 +28,7 @@ _HOMES = {
     "load": "persistence",
     "save": "persistence",
 }
+_MODULES = ("datasets", "theory")
 
 __all__ = [
     "Block",
@@ -37,16 +39,20 @@ __all__ = [
     "ResidualNetwork",
     "RungwiseClassifier",
     "SparseFeatures",
+    "datasets",
     "load",
     "save",
+    "theory",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"rungwise.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'rungwise' has no attribute {name!r}")
     return getattr(import_module(f"rungwise.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_MODULES})

@@ -1,6 +1,7 @@
 """The command `rungwise`: the estimator for tables on disk. Everything heavy is imported when a command needs it."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,15 @@ app = typer.Typer(
 
 # Errors about what the user gave: their message says what to do, so a traceback would only hide it.
 USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError)
+
+
+class Features(StrEnum):
+    """The names that the estimator takes; it is not asked for them, since the help does not wait for PyTorch."""
+
+    AUTO = "auto"
+    RANDOM = "random"
+    SPARSE = "sparse"
+
 
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz or .parquet file.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by `rungwise fit`.")]
@@ -70,9 +80,13 @@ def fit(
     group: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Rows of one group (subject, site) share a fold.")
     ] = None,
-    features: Annotated[str, typer.Option(metavar="auto|random", help="What a block sees.")] = "auto",
-    max_depth: Annotated[int | None, typer.Option(metavar="N", help="Most blocks; fewer if no label improves.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Makes the fit repeatable.")] = None,
+    features: Annotated[Features, typer.Option(metavar="|".join(Features), help="What a block sees.")] = Features.AUTO,
+    max_depth: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Most blocks; fewer if no label improves.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Makes the fit repeatable.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "auto",
     force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -85,14 +99,14 @@ def fit(
     from rungwise.table_columns import take_apart
     from rungwise.table_files import check_output, read_table
 
-    check_output(output, force)
+    check_output(output, force, [table])
     parts = take_apart(read_table(table), labels, drop or (), weight, group)
 
     import rungwise
 
     depth: dict[str, Any] = {} if max_depth is None else {"max_depth": max_depth}
     model = rungwise.RungwiseClassifier(
-        features=features, random_state=seed, device=device, verbose=0 if quiet else 1, **depth
+        features=features.value, random_state=seed, device=device, verbose=0 if quiet else 1, **depth
     )
     model.fit(parts.features, parts.labels, sample_weight=parts.weight, groups=parts.groups)
     rungwise.save(model, output, overwrite=force)
@@ -118,7 +132,7 @@ def predict(
     """
     from rungwise.table_files import check_table_output, read_table, write_table
 
-    check_table_output(output, force)
+    check_table_output(output, force, [model, table])
 
     import rungwise
 
@@ -133,13 +147,12 @@ def predict(
 def levels(model: ModelPath) -> None:
     """Print the ladder that a model found.
 
-    For each label: its level, the labels that it stands on, and its error on rows held out while training.
+    For each label: its level, the formula or else the labels that it stands on, and its error on rows held out while
+    training.
     """
     import rungwise
 
-    hierarchy = rungwise.load(model).hierarchy_
-    _print_ladder(hierarchy.to_frame())
-    print(hierarchy)
+    _print_ladder(rungwise.load(model).hierarchy_.to_frame())
 
 
 @app.command()
@@ -147,6 +160,7 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the model and predictions go.")
     ] = Path("rungwise-demo"),
+    force: Force = False,
 ) -> None:
     """Learn verdicts about pairs of hand-written digits.
 
@@ -154,7 +168,7 @@ def demo(
     """
     from rungwise.demo import run
 
-    run(folder)
+    run(folder, force=force)
 
 
 def _known_columns(classifier: Any, rows: "pd.DataFrame", path: Path) -> "pd.DataFrame":
@@ -190,7 +204,8 @@ def _print_ladder(ladder: "pd.DataFrame") -> None:
         "level", key=lambda level: level.where(level > 0, level.max() + 1), kind="stable"
     ).itertuples():
         level = str(row.level) if row.level > 0 else "never"
-        table.add_row(Text(str(row.label)), level, Text(", ".join(row.parents)), f"{row.honest_error:.3f}")
+        stands_on = row.formula or ", ".join(row.parents)
+        table.add_row(Text(str(row.label)), level, Text(stands_on), f"{row.honest_error:.3f}")
     for column in table.columns:
         column.overflow = "fold"  # a name that is too wide breaks over lines: nothing is cut off
     Console().print(table)

@@ -19,6 +19,7 @@ from sklearn.utils import Bunch
 from rungwise._demo_learners import LEARNERS, OURS
 from rungwise.datasets import make_digit_pairs
 from rungwise.persistence import save
+from rungwise.table_files import check_output, check_table_output, write_table
 
 SIZES = (100, 300, 1000)
 N_TEST = 5000
@@ -57,19 +58,32 @@ class Measured:
     test: Bunch
 
 
-def run(folder: Path, quick: bool = False) -> None:
+def run(folder: Path, quick: bool = False, force: bool = False) -> None:
     """Train and compare on pairs of digits, print what was found, and save the model and its predictions.
 
     Parameters
     ----------
     folder : Path
-        Where ``model.rungwise`` and ``predictions.csv`` go; created if need be, and files of these names are replaced.
+        Where ``model.rungwise`` and ``predictions.csv`` go; created if need be.
     quick : bool
         Use sets so small that it takes seconds and shows nothing, to see that everything works.
+    force : bool
+        Whether files of these names are replaced.
+
+    Raises
+    ------
+    OSError
+        If one of the files exists and is not to be replaced, or cannot be written.
     """
     start = time.perf_counter()
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)  # before a minute of work, not after it
+    # Before a minute of work, not after it.
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"the output must be a folder, however: {str(folder)!r} is a file; name another one")
+    folder.mkdir(parents=True, exist_ok=True)
+    model_path, predictions_path = folder / "model.rungwise", folder / "predictions.csv"
+    check_output(model_path, force)
+    check_table_output(predictions_path, force)
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -80,8 +94,8 @@ def run(folder: Path, quick: bool = False) -> None:
             progress.update(task, description=description, advance=advance)
 
         measured = measure(sizes, QUICK_N_TEST if quick else N_TEST, show)
-    save(measured.model, folder / "model.rungwise", overwrite=True)
-    measured.predictions.to_csv(folder / "predictions.csv", index=False)
+    save(measured.model, model_path, overwrite=force)
+    write_table(measured.predictions, predictions_path, force)
 
     console.print(_ladder_table(measured))
     console.print(_comparison_table(measured.errors))

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.features import FEATURE_MAPS, FeatureMap, LabelFeatures, RandomFeatures, SparseFeatures
 from rungwise.fitting.calibration import fit_calibration
 from rungwise.fitting.folds import assign_folds, hash_rows
@@ -24,6 +25,7 @@ from rungwise.fitting.training import BlockReport
 from rungwise.formula import Formula, gate_formula
 from rungwise.hierarchy import Hierarchy, find_levels
 from rungwise.neighborhood import Neighborhood
+from rungwise.preprocessing.matrices import describe_unreadable
 from rungwise.preprocessing.naming import InputNames
 from rungwise.preprocessing.scaling import SCALES, Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
@@ -84,7 +86,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     network_ : ResidualNetwork
     n_blocks_ : int
     label_names_ : list of str
-    classes_ : ndarray, or list of ndarray for a matrix of labels
+    classes_ : ndarray
+        The classes of a 1-D y; for a matrix of labels, 0 ... n_labels - 1, one for each column of the predictions.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only if X had names.
@@ -153,6 +156,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         targets, self._coding = read_targets(self._flatten_targets(y, n_positions))
         check_consistent_length(X, targets)
         instances = np.arange(len(targets)) // n_positions
+        _check_groups(groups)
         sample_weight, groups = _per_row(sample_weight, instances), _per_row(groups, instances)
         check_consistent_length(X, sample_weight, groups)
         used = read_weights(sample_weight, ~np.isnan(targets))
@@ -233,12 +237,12 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         return list(self._coding.names)
 
     @property
-    def classes_(self) -> Any:
-        """The classes of a 1-D y; for a matrix of labels, a list with the two values of each label."""
+    def classes_(self) -> np.ndarray:
+        """The classes of a 1-D y; for a matrix of labels, 0 ... n_labels - 1 as in scikit-learn's own classifiers."""
         if not hasattr(self, "_coding"):
             raise AttributeError("classes_ is there after fit")
         if self._coding.kind == "multilabel":
-            return [self._coding.classes] * len(self._coding.names)
+            return np.arange(len(self._coding.names))
         return self._coding.classes
 
     def _log_odds(self, X: Any) -> np.ndarray:
@@ -281,6 +285,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> np.ndarray:
         """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count."""
         self.encoder_: TableEncoder | None
+        encoded = is_frame(X) and (reset or self.encoder_ is not None)
         if is_frame(X):
             validate_data(self, X=X, reset=reset, skip_check_array=True)
             X = X if rows is None or rows.all() else _take_rows(X, rows)
@@ -289,11 +294,18 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             X, rows = self.encoder_.transform(X) if self.encoder_ is not None else X, None
         elif reset:
             self.encoder_ = None
+        elif self.encoder_ is not None and (named := self.encoder_.columns_only_in_frames):
+            raise ValueError(
+                "X must be a data frame, as in training, since the model reads text, dates or durations from "
+                f"{', '.join(map(repr, named[:10]))}, however: X is of type {type(X).__name__}"
+            )
         options: dict[str, Any] = {"accept_sparse": "csr", "dtype": np.float64, "ensure_all_finite": "allow-nan"}
-        if self.encoder_ is not None:
-            matrix = check_array(X, **options)
-        else:
-            matrix = validate_data(self, X, reset=reset, **options)
+        try:
+            matrix = check_array(X, **options) if encoded else validate_data(self, X, reset=reset, **options)
+        except ValueError:
+            if (reason := describe_unreadable(X)) is not None:
+                raise ValueError(reason) from None
+            raise
         if hasattr(matrix, "toarray"):
             matrix = matrix.toarray()
         return matrix if rows is None else matrix[rows]
@@ -320,16 +332,17 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("solver", self.solver, SOLVERS)
         for name, least in (("max_depth", 1), ("n_folds", 2)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, however: {name}={value!r}")
-        if not 0 <= self.tolerance < 1:
-            raise ValueError(f"tolerance must be at least 0 and less than 1, however: tolerance={self.tolerance!r}")
+            check_whole(name, getattr(self, name), least)
+        check_fraction("tolerance", self.tolerance)
         penalties: Sequence[float] = PENALTIES
-        if self.penalty != "auto":
-            if isinstance(self.penalty, str) or not self.penalty > 0:
+        if not (isinstance(self.penalty, str) and self.penalty == "auto"):
+            if not is_number(self.penalty) or not float(self.penalty) > 0:
                 raise ValueError(f'penalty must be "auto" or a positive number, however: penalty={self.penalty!r}')
             penalties = (float(self.penalty),)
+        if self.callbacks is not None and not (
+            isinstance(self.callbacks, Sequence) and all(callable(callback) for callback in self.callbacks)
+        ):
+            raise ValueError(f"callbacks must be None or a list of functions, however: callbacks={self.callbacks!r}")
         return features, gates, LOSSES[self.loss](), penalties, find_device(self.device)
 
     def _draw_seed(self) -> int:
@@ -358,7 +371,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
         features = np.zeros((self.n_features_in_, importance.shape[1]))
         np.add.at(features, source, importance[:n_inputs])
-        error = fitted.reports[-1].error_after.numpy() if fitted.reports else np.zeros(len(prior_loss))
+        error = (fitted.reports[-1].error_after if fitted.reports else fitted.prior_error.cpu()).numpy()
         return Hierarchy(
             feature_names=tuple(self._feature_names()),
             label_names=self._coding.names,
@@ -417,6 +430,8 @@ def find_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type == "meta":
+            raise TypeError("it holds no data")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "not available"
@@ -424,6 +439,19 @@ def find_device(name: str) -> torch.device:
             f'device must be "auto", "cpu" or a device of this machine, however: device={name!r} ({reason})'
         ) from None
     return device
+
+
+def _check_groups(groups: Any) -> None:
+    if groups is None:
+        return
+    if np.ndim(groups) != 1:
+        raise ValueError(f"groups must have shape (n_samples,), however: {np.shape(groups)}")
+    missing = np.flatnonzero(pd.isna(np.asarray(groups)))
+    if len(missing):
+        raise ValueError(
+            f"groups must name a group for every example, however: it is missing for example {missing[0]}; give that "
+            "example a group of its own"
+        )
 
 
 def _per_row(values: Any, instances: np.ndarray) -> Any:

@@ -57,12 +57,16 @@ def save(clf: RungwiseClassifier, path: str | os.PathLike[str], overwrite: bool 
     ------
     FileExistsError
         If the file exists and ``overwrite`` is False.
+    OSError
+        If the path is a folder, a pipe or a device.
     sklearn.exceptions.NotFittedError
         If the classifier is not fitted.
     ValueError
         If its feature map is of a kind that `rungwise.features` does not list.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(f"a model must be saved to a regular file, however: {path} is a folder, a pipe or a device")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; give overwrite=True to replace it")
     tensors, description = _to_parts(clf)
@@ -98,9 +102,15 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> RungwiseClassifie
     ------
     FileNotFoundError
         If there is no such file.
+    OSError
+        If it is a folder or cannot be read.
     ModelFileError
         If the file is truncated, altered, not a rungwise model, or of a later format version.
     """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no model file {str(path)!r}; check the path")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"a model is a file, however: {str(path)!r} is a folder; name a file in it")
     content = Path(path).read_bytes()
     header = _read_header(content, path)
     try:
@@ -193,11 +203,15 @@ def _parameters(clf: RungwiseClassifier) -> dict[str, Any]:
     if parameters["neighborhood"] is not None:
         parameters["neighborhood"] = asdict(parameters["neighborhood"])
     parameters["callbacks"] = None
-    if isinstance(parameters["random_state"], np.integer):
-        parameters["random_state"] = int(parameters["random_state"])
-    return {
-        key: value for key, value in parameters.items() if value is None or isinstance(value, str | int | float | dict)
-    }
+    plain = {key: _plain(value) for key, value in parameters.items()}
+    return {key: value for key, value in plain.items() if value is None or isinstance(value, str | int | float | dict)}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value, or the values of a dict, with Python's numbers for NumPy's, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device: torch.device) -> RungwiseClassifier:

@@ -7,7 +7,7 @@ import os
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -92,20 +92,30 @@ def write_table(frame: pd.DataFrame, path: str | Path, force: bool = False) -> N
         unfinished.unlink(missing_ok=True)
 
 
-def check_table_output(path: Path, force: bool) -> None:
+def check_table_output(path: Path, force: bool, inputs: Sequence[Path] = ()) -> None:
     """Raise what `write_table` would raise for this path, before the work that leads to the table is done."""
     if _extension(path) == ".parquet":
         _require_pyarrow(path)
-    check_output(path, force)
+    check_output(path, force, inputs)
 
 
-def check_output(path: Path, force: bool) -> None:
-    """Raise an OSError unless a file can be written here; a file that exists may be replaced only with ``force``."""
+def check_output(path: Path, force: bool, inputs: Sequence[Path] = ()) -> None:
+    """Raise an OSError unless a file can be written here.
+
+    A file that exists may be replaced only with ``force``; an input, also by another name, or what is no regular file
+    (a pipe, a device) never.
+    """
     folder = path.parent
     if path.is_dir():
         raise IsADirectoryError(f"the output must be a file, however: {str(path)!r} is a folder; name a file in it")
-    if path.exists() and not force:
-        raise FileExistsError(f"the file {str(path)!r} exists; name another one, or replace it with --force")
+    if path.exists():
+        if not path.is_file():
+            raise OSError(f"the output must be a regular file, however: {str(path)!r} is a pipe or a device")
+        for source in inputs:
+            if source.exists() and path.samefile(source):
+                raise OSError(f"the output must not be the input, however: {str(path)!r} is {str(source)!r}")
+        if not force:
+            raise FileExistsError(f"the file {str(path)!r} exists; name another one, or replace it with --force")
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r} to write {path.name!r} to; create it first")
     if not os.access(folder, os.W_OK | os.X_OK):

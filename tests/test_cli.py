@@ -10,7 +10,8 @@ import pytest
 
 import rungwise
 import rungwise.table_files
-from rungwise.cli import main
+from rungwise.cli import Features, _print_ladder, main
+from rungwise.features import FEATURE_MAPS
 
 
 @pytest.fixture
@@ -126,11 +127,33 @@ def test_codes_with_leading_zeros_stay_text_at_predict(command, trained, tmp_pat
     np.testing.assert_allclose(pd.read_csv(tmp_path / "o.csv"), expected, rtol=1e-6)
 
 
-def test_levels_prints_the_ladder_and_the_hierarchy(command, trained):
+def test_levels_prints_every_label_once_with_what_it_stands_on(command, trained):
     result = command("levels", trained / "model.rungwise")
     assert (result.code, result.err) == (0, "")
-    assert "honest error" in result.out
-    assert str(rungwise.load(trained / "model.rungwise").hierarchy_) in result.out
+    frame = rungwise.load(trained / "model.rungwise").hierarchy_.to_frame()
+    for row in frame.itertuples():
+        (line,) = [line for line in result.out.splitlines() if re.match(rf"\W*{row.label}\b", line)]
+        assert (row.formula or ", ".join(row.parents))[:10] in line
+
+
+def test_long_formulas_and_parents_fold_in_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    parents = [f"a_rather_long_name_of_label_{k}" for k in range(30)]
+    ladder = pd.DataFrame(
+        {
+            "label": ["settled", "stands"],
+            "level": [1, 2],
+            "parents": [["x"], parents],
+            "formula": [f"and({', '.join(parents)})", ""],
+            "honest_error": [0.0, 0.1],
+        }
+    )
+    _print_ladder(ladder)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in printed
+    for name in parents:
+        assert len(re.findall(rf"{name}\b", printed)) == 2
 
 
 def test_missing_feature_columns_are_named(command, trained, table, tmp_path):
@@ -163,6 +186,34 @@ def test_existing_output_is_kept_without_force(command, trained, tmp_path):
     assert list(pd.read_csv(out).columns) == ["y_old", "y_blue", "y_both"]
 
 
+@pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["same name", "symbolic link", "hard link"])
+@pytest.mark.parametrize("subcommand", ["fit", "predict"])
+def test_output_is_never_the_input(command, trained, table, tmp_path, subcommand, link):
+    before, output = table.read_bytes(), table
+    if link:
+        output = tmp_path / "other.csv"
+        link(table, output)
+    arguments = (
+        ("fit", table, "--labels", "y_*") if subcommand == "fit" else ("predict", trained / "model.rungwise", table)
+    )
+    result = command(*arguments, "-o", output, "--force")
+    assert result.code == 1
+    assert re.fullmatch(r"Error: the output must not be the input.*\n", result.err)
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("subcommand", ["fit", "predict"])
+def test_output_is_never_a_pipe(command, trained, table, tmp_path, subcommand):
+    os.mkfifo(tmp_path / "pipe.csv")
+    arguments = (
+        ("fit", table, "--labels", "y_*") if subcommand == "fit" else ("predict", trained / "model.rungwise", table)
+    )
+    result = command(*arguments, "-o", tmp_path / "pipe.csv", "--force")
+    assert result.code == 1
+    assert re.fullmatch(r"Error: the output must be a regular file.*pipe\.csv.*\n", result.err)
+    assert (tmp_path / "pipe.csv").is_fifo()
+
+
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x00" * 100], ids=["empty", "text", "zeros"])
 @pytest.mark.parametrize("subcommand", ["predict", "levels"])
 def test_foreign_model_files_are_refused(command, table, tmp_path, subcommand, content):
@@ -176,7 +227,8 @@ def test_foreign_model_files_are_refused(command, table, tmp_path, subcommand, c
 def test_missing_model_is_refused(command, tmp_path):
     result = command("levels", tmp_path / "nowhere.rungwise")
     assert result.code == 1
-    assert re.fullmatch(r"Error: .*nowhere\.rungwise.*\n", result.err)
+    assert re.fullmatch(r"Error: there is no model file '.*nowhere\.rungwise'; check the path\n", result.err)
+    assert re.match("Error: a model is a file", command("levels", tmp_path).err)
 
 
 @pytest.fixture
@@ -236,19 +288,25 @@ def test_fit_replaces_a_model_only_when_forced(command, table, tmp_path):
     assert rungwise.load(tmp_path / "m").label_names_ is not None
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("--max-depth -1", "max_depth"),
-        ("--features nonsense", "features .*'?nonsense"),
-        ("--device nonsense", "device .*'?nonsense"),
-        ("--seed -1", "seed|random_state"),
-    ],
-)
-def test_unusable_options_are_named(command, table, tmp_path, options, message):
-    result = command("fit", table, "--labels", "y_*", "-o", tmp_path / "m", *options.split())
+def test_unusable_device_is_named(command, table, tmp_path):
+    result = command("fit", table, "--labels", "y_*", "-o", tmp_path / "m", "--device", "nonsense")
     assert result.code == 1
-    assert re.fullmatch(rf"Error: .*({message}).*\n", result.err)
+    assert re.fullmatch(r"Error: device must be .*'nonsense'.*\n", result.err)
+
+
+@pytest.mark.parametrize(
+    "options", ["--max-depth 0", "--max-depth two", "--features nonsense", "--seed -1", f"--seed {2**32}"]
+)
+def test_unusable_options_are_named_as_the_command_calls_them(command, table, tmp_path, options):
+    option, value = options.split()
+    result = command("fit", table, "--labels", "y_*", "-o", tmp_path / "m", option, value)
+    assert result.code == 2
+    assert f"'{option}'" in result.err
+    assert not (tmp_path / "m").exists()
+
+
+def test_features_are_those_of_the_estimator():
+    assert set(Features) == {"auto", *FEATURE_MAPS}
 
 
 @pytest.mark.parametrize(
@@ -286,7 +344,6 @@ def test_bad_input_is_one_line_before_any_training(command, table, monkeypatch, 
     [
         "fit table.csv -o m",
         "fit --labels y",
-        "fit table.csv --labels y -o m --max-depth two",
         "predict m",
         "climb",
         "--nope",
@@ -316,12 +373,20 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch, table):
         main()
 
 
-@pytest.mark.parametrize(("arguments", "folder"), [([], "rungwise-demo"), (["-o", "elsewhere"], "elsewhere")])
-def test_demo_runs_in_a_folder(command, monkeypatch, arguments, folder):
-    folders = []
-    monkeypatch.setitem(sys.modules, "rungwise.demo", SimpleNamespace(run=lambda path: folders.append(str(path))))
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ("rungwise-demo", False)),
+        (["-o", "elsewhere"], ("elsewhere", False)),
+        (["--force"], ("rungwise-demo", True)),
+    ],
+)
+def test_demo_runs_in_a_folder(command, monkeypatch, arguments, expected):
+    calls = []
+    fake = SimpleNamespace(run=lambda path, force: calls.append((str(path), force)))
+    monkeypatch.setitem(sys.modules, "rungwise.demo", fake)
     assert command("demo", *arguments).code == 0
-    assert folders == [folder]
+    assert calls == [expected]
 
 
 def test_version(command):

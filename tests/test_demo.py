@@ -37,7 +37,9 @@ def test_granular_labels_are_learned_even_from_few_pairs(measured):
 
 def test_run_prints_the_tables_and_leaves_a_model_that_gives_its_predictions(tmp_path, capsys):
     folder = tmp_path / "new" / "demo"
-    run(folder, quick=True)
+    folder.mkdir(parents=True)
+    (folder / "predictions.csv").write_text("of an earlier run")
+    run(folder, quick=True, force=True)
     printed = capsys.readouterr().out
     for word in ("sum >= 10", "level", "parents", "test error", "logistic chain", "random forest", "MLP"):
         assert word in printed
@@ -47,6 +49,21 @@ def test_run_prints_the_tables_and_leaves_a_model_that_gives_its_predictions(tmp
     model = load(folder / "model.rungwise")
     assert list(predictions.columns) == model.label_names_ == test.label_names
     np.testing.assert_array_equal(model.predict(X), predictions)
+
+
+@pytest.mark.parametrize("name", ["model.rungwise", "predictions.csv"])
+def test_files_that_exist_are_kept_without_force(tmp_path, name):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=f"{name}' exists.*--force"):
+        run(tmp_path, quick=True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "f").write_text("precious")
+    with pytest.raises(NotADirectoryError, match="must be a folder"):
+        run(tmp_path / "f", quick=True, force=True)
 
 
 def errors_of(ours, peers):

@@ -78,12 +78,37 @@ def test_frames_with_text_survive(tmp_path):
     assert loaded.hierarchy_.parents("is a") == ["kind"]
 
 
+def test_parameters_of_numpy_types_survive(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    given = {
+        "max_depth": np.int64(1),
+        "n_folds": np.int32(3),
+        "penalty": np.float32(0.5),
+        "tolerance": np.float64(0.25),
+        "loss": np.str_("squared"),
+        "random_state": np.int64(7),
+        "verbose": np.bool_(False),
+    }
+    clf = RungwiseClassifier(RandomFeatures(width=8, beta=np.float32(0.25)), **given).fit(X, X[:, 0] > 0)
+    rungwise.save(clf, tmp_path / "m")
+    loaded = rungwise.load(tmp_path / "m")
+    assert {name: loaded.get_params()[name] for name in given} == given
+    assert loaded.features == clf.features
+
+
 def test_existing_file_is_kept_unless_asked(fitted, path):
     before = path.read_bytes()
     with pytest.raises(FileExistsError, match="overwrite=True"):
         rungwise.save(fitted[0], path)
     assert path.read_bytes() == before
     rungwise.save(fitted[0], path, overwrite=True)
+
+
+def test_pipe_is_never_replaced(fitted, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=r"regular file.*pipe"):
+        rungwise.save(fitted[0], tmp_path / "pipe", overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_failed_write_leaves_the_old_file_and_no_litter(fitted, path, monkeypatch):

@@ -4,14 +4,9 @@ import numbers
 
 import numpy as np
 
+from rungwise._validation import check_whole as check_whole
+
 RandomState = int | np.random.Generator | np.random.RandomState | None
-
-
-def check_whole(name: str, value: int, minimum: int) -> int:
-    """Return ``value`` as an int, or raise a ValueError if it is not a whole number of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}, however: {name}={value!r}")
-    return int(value)
 
 
 def spawn_generators(random_state: RandomState, n_generators: int) -> list[np.random.Generator]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rungwise._validation import check_fraction, check_whole
 from rungwise.features.activations import get_activation
 
 
@@ -95,11 +96,9 @@ class RandomFeatures:
     beta: float = 0.3
 
     def __post_init__(self) -> None:
-        if not isinstance(self.width, int) or self.width < 1:
-            raise ValueError(f"width must be a positive integer, however: width={self.width!r}")
+        check_whole("width", self.width, 1)
         get_activation(self.activation)
-        if not 0 <= self.beta < 1:
-            raise ValueError(f"beta must be at least 0 and less than 1, however: beta={self.beta!r}")
+        check_fraction("beta", self.beta)
 
     def fit(
         self, stream: Tensor, generator: torch.Generator, objective: Any = None, label_entries: Tensor | None = None

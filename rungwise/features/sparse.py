@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rungwise._validation import check_whole
 from rungwise.features.literals import literal_thresholds
 from rungwise.features.screening import Beam, Screen
 
@@ -126,21 +127,25 @@ class SparseFeatures:
 
     def __post_init__(self) -> None:
         for name in ("fan_in", "n_thresholds", "width"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, however: {name}={value!r}")
+            check_whole(name, getattr(self, name), 1)
 
     def fit(
         self, stream: Tensor, generator: torch.Generator, objective: Any, label_entries: Tensor | None = None
     ) -> SparseLayer:
         """Choose units for the gradients of an objective; see `rungwise.features.FeatureMap`."""
         n, n_entries = stream.shape
-        rows = torch.randperm(n, generator=generator)[:_MAX_ROWS].to(stream.device)
+        # One draw, however many rows: what other features draw afterwards must not depend on that.
+        seed = int(torch.randint(2**62, (), generator=generator))
+        rows = torch.arange(n)
+        if n > _MAX_ROWS:
+            rows = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:_MAX_ROWS]
+        rows = rows.to(stream.device)
         sample = stream[rows].cpu()
         part = objective.select(rows)
         gradients = -part.loss.slope(part.offset, part.targets).float().cpu()
         weights = part.weights.float().cpu()
-        cuts = [literal_thresholds(column, self.n_thresholds) for column in sample.T]
+        row_weights = weights.mean(1)
+        cuts = [literal_thresholds(column, self.n_thresholds, row_weights) for column in sample.T]
         entry = torch.arange(n_entries).repeat_interleave(torch.tensor([len(cut) for cut in cuts]))
         threshold = torch.cat(cuts)
         if len(entry) > _MAX_LITERALS:
@@ -153,10 +158,9 @@ class SparseFeatures:
         labels, beam = torch.arange(gradients.shape[1]), Beam.empty(gradients.shape[1], _BEAM, 2)
         screen.screen_pairs(labels, beam)
         # Among m candidates that have nothing to do with the label, the largest R² is about 2 ln(m) / n.
-        noise = 2 * math.log(max(2, len(entry) ** 2 * len(labels))) / len(sample)
-        single = screen.correlations.square().amax(1, keepdim=True) if len(labels) else threshold[:, None]
-        alone = (single[:, 0] > noise).nonzero()[:, 0]
-        significant = beam.scores > noise
+        noise = 2 * math.log(max(2, len(entry) ** 2 * len(labels))) / screen.total
+        alone = (screen.correlations.square() > noise).any(1).nonzero()[:, 0]
+        significant = beam.scores > noise[:, None]
         pairs, rank = torch.unique(beam.sets[significant], dim=0, return_inverse=True)
         best = torch.zeros(len(pairs)).scatter_reduce_(0, rank, beam.scores[significant], "amax")
         pairs = pairs[best.topk(min(self.width, len(pairs))).indices.sort().values]

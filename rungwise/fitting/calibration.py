@@ -20,6 +20,7 @@ def fit_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> tuple[T
     targets : Tensor of shape (n, n_labels)
         ±1, any value where the weight is 0.
     weights : Tensor of shape (n, n_labels)
+        In units of one example: the smoothing adds one example of each kind.
     """
     scores, targets, weights = scores.double(), targets.double(), weights.double()
     positive = (weights * (targets > 0)).sum(0)

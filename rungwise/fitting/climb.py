@@ -41,7 +41,7 @@ def climb(
     network, stream, device = training.network, training.stream, training.targets.device
     inputs = stream.entries.unflatten(1, (stream.size, -1))[:, :, : network.n_inputs].cpu()
     search = GateSearch(
-        inputs, training.targets.cpu(), training.weights.cpu(), stream.spread, settings, training.generator
+        inputs, training.targets.cpu(), training.weights.cpu(), stream.spread, settings, training.generators.gates
     )
     fitted: dict[int, FittedGate] = {}
 
@@ -75,7 +75,7 @@ def climb(
 def _measure_importance(training: Training, search: GateSearch, rung: Rung) -> None:
     """Record for each gate the rise of the error rate when one of its entries is shuffled among the rows."""
     n = len(training.targets)
-    rows = torch.randperm(n, generator=training.generator)[:_MAX_ROWS]
+    rows = torch.randperm(n, generator=training.generators.attribution)[:_MAX_ROWS]
     shuffled = rows.roll(1)
     for label, gate in rung.gates.items():
         own = search.examples.literals[list(gate.literals)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rungwise._validation import check_whole
 from rungwise.features.literals import literal_thresholds
 from rungwise.features.screening import Beam, Screen
 from rungwise.fitting.gates import Examples, Gate, judge
@@ -55,9 +56,7 @@ class GateSettings:
 
     def __post_init__(self) -> None:
         for name in ("fan_in", "n_thresholds"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, however: {name}={value!r}")
+            check_whole(name, getattr(self, name), 1)
 
 
 @dataclass(frozen=True)
@@ -106,11 +105,11 @@ class GateSearch:
         self.n_labels = targets.shape[1]
         self.spread = spread
         self.fan_in = settings.fan_in
-        entry, threshold, values = _input_literals(inputs, settings.n_thresholds, self.n_labels)
+        entry, threshold, values = _input_literals(inputs, settings.n_thresholds, weights.mean(1), self.n_labels)
         room = min(len(entry), _MAX_INPUT_LITERALS) + self.size * self.n_labels
         operations = room**2 * self.n_labels / 3
         n_rows = min(n, max(_MIN_ROWS, min(_MAX_ROWS, int(_MAX_OPERATIONS / 2 / max(1.0, operations)))))
-        self.rows = torch.randperm(n, generator=generator)[:n_rows].sort().values
+        self.rows = torch.randperm(n, generator=generator)[:n_rows].sort().values if n_rows < n else torch.arange(n)
         self.screen = Screen(targets[self.rows].float(), weights[self.rows].float(), room)
         self.examples = Examples(targets, weights, room)
         self.entry = torch.empty(0, dtype=torch.long)
@@ -292,12 +291,12 @@ class _Found:
                 )
 
 
-def _input_literals(inputs: Tensor, n_thresholds: int, n_labels: int) -> tuple[Tensor, Tensor, Tensor]:
+def _input_literals(inputs: Tensor, n_thresholds: int, weights: Tensor, n_labels: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return entry, threshold and values, (n_literals, n) bool, of the literals of inputs (n, w, n_inputs)."""
     n, size, n_inputs = inputs.shape
     entries, thresholds, values = [], [], []
     for i in range(n_inputs):
-        cuts = literal_thresholds(inputs[:, :, i].flatten(), n_thresholds)
+        cuts = literal_thresholds(inputs[:, :, i].flatten(), n_thresholds, weights.repeat_interleave(size))
         for seen in range(size):
             entries.append(torch.full((len(cuts),), i + seen * (n_inputs + n_labels)))
             thresholds.append(cuts)

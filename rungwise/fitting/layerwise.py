@@ -35,8 +35,8 @@ class LayerwiseFit:
     ----------
     network : ResidualNetwork
     reports : list of BlockReport
-    prior_loss : Tensor of shape (n_labels,)
-        Honest loss of predicting each label by its frequency.
+    prior_loss, prior_error : Tensor of shape (n_labels,)
+        Honest loss and error rate of predicting each label by its frequency.
     estimates : Tensor of shape (n, n_labels)
         Honest estimates of the training rows after the last block.
     importance : Tensor of shape (n_entries, n_labels)
@@ -48,6 +48,7 @@ class LayerwiseFit:
     network: ResidualNetwork
     reports: list[BlockReport]
     prior_loss: Tensor
+    prior_error: Tensor
     estimates: Tensor
     importance: Tensor
     gates: dict[int, FittedGate]
@@ -117,7 +118,13 @@ def fit_layerwise(
         if not _add_block(training, labels, features, solver, penalties, tolerance):
             break
     return LayerwiseFit(
-        network, training.reports, training.prior_loss, training.stream.estimates, training.importance, fitted
+        network,
+        training.reports,
+        training.prior_loss,
+        training.prior_error,
+        training.stream.estimates,
+        training.importance,
+        fitted,
     )
 
 
@@ -178,13 +185,13 @@ def _proposals(
     bare = Objective(training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before)
     proposals = []
     for feature_map in features:
-        layer = feature_map.fit(entries, training.generator, bare, training.stream.label_entries)
+        layer = feature_map.fit(entries, training.generators.layers, bare, training.stream.label_entries)
         if layer is None:
             continue
         hidden = layer(entries)
         for offset in [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]:
             objective = replace(bare, hidden=hidden, offset=offset)
-            readout = fit_readout(objective, training.folds, penalties, solver, training.generator)
+            readout = fit_readout(objective, training.folds, penalties, solver, training.generators.solver)
             estimates = offset + readout.honest_update
             loss, _ = training.loss_and_error(estimates, labels)
             proposals.append(_Proposal(layer, readout, objective, offset is before, estimates, loss))
@@ -204,5 +211,5 @@ def _attribute(training: Training, proposal: _Proposal, labels: Tensor, gained: 
         gained.nonzero()[:, 0],
         judge,
         training.folds,
-        training.generator,
+        training.generators.attribution,
     )

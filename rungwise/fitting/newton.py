@@ -6,7 +6,6 @@ inverse of the Hessian, and the first step is the ridge solution in closed form.
 """
 
 import warnings
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -55,13 +54,13 @@ def minimise(objective: Objective, factor: Tensor, penalty: float, start: Tensor
         parameters = start.clone()
     working = torch.arange(shape[1], device=parameters.device)
     for _ in range(_MAX_STEPS):
-        problem = _labels(objective, working)
+        problem = objective.select_labels(working)
         current = parameters[:, working]
         gradient = problem.gradient(current, penalty)
         unfinished = gradient.norm(dim=0) > goal[working]
         if not unfinished.any():
             return parameters
-        working, problem = working[unfinished], _labels(problem, unfinished)
+        working, problem = working[unfinished], problem.select_labels(unfinished)
         parameters[:, working] = _newton_step(problem, factor, penalty, current[:, unfinished], gradient[:, unfinished])
     warnings.warn(
         f"{len(working)} of {shape[1]} readouts stopped after {_MAX_STEPS} Newton steps with a gradient above the "
@@ -70,16 +69,6 @@ def minimise(objective: Objective, factor: Tensor, penalty: float, start: Tensor
         stacklevel=2,
     )
     return parameters
-
-
-def _labels(objective: Objective, labels: Tensor) -> Objective:
-    """Return the objective of some of the labels."""
-    return replace(
-        objective,
-        targets=objective.targets[:, labels],
-        weights=objective.weights[:, labels],
-        offset=objective.offset[:, labels],
-    )
 
 
 def _newton_step(objective: Objective, factor: Tensor, penalty: float, parameters: Tensor, gradient: Tensor) -> Tensor:

@@ -57,6 +57,15 @@ class Objective:
             offset=self.offset[rows],
         )
 
+    def select_labels(self, labels: Tensor) -> "Objective":
+        """Return the objective of some of the labels, given by index or by a mask."""
+        return replace(
+            self,
+            targets=self.targets[:, labels],
+            weights=self.weights[:, labels],
+            offset=self.offset[:, labels],
+        )
+
     def update(self, parameters: Tensor) -> Tensor:
         """Return φ W + c, (n, n_labels), for parameters of shape (n_units + 1, n_labels)."""
         return torch.addmm(parameters[-1], self.hidden, parameters[:-1])

@@ -67,6 +67,11 @@ def fit_readout(
     solver : {"exact", "sgd"}
     generator : torch.Generator
         Used by "sgd".
+
+    Raises
+    ------
+    FloatingPointError
+        If a loss is not a finite number, or the precision is too low for every penalty.
     """
     objective, mean, basis = _centred_and_compressed(objective)
     row_weights = objective.weights.mean(1)
@@ -81,26 +86,41 @@ def fit_readout(
     honest = torch.zeros_like(objective.targets)
     fold_parameters = objective.hidden.new_zeros(len(folds), *shape)
     weights = objective.normalised_weights
-    for penalty in penalties:
-        solutions = [solve(fold, penalty) for fold in range(len(folds))]
+    everything = torch.arange(n_labels, device=chosen.device)
+    parameters = torch.zeros_like(fold_parameters)
+    # From the largest: each solution is a good start for the next penalty.
+    for penalty in sorted(penalties, reverse=True):
+        solutions = [solve(fold, penalty, everything, start) for fold, start in enumerate(parameters)]
         if any(solution is None for solution in solutions):
             continue
         parameters = torch.stack(solutions)  # type: ignore[arg-type]
         update = torch.cat([objective.select(rows).update(p) for rows, p in zip(folds, parameters, strict=True)])
         loss = weighted_sum(objective.loss.value(objective.offset + update, objective.targets), weights)
+        if not loss.isfinite().all():
+            raise FloatingPointError(
+                f"the honest loss of {int((~loss.isfinite()).sum())} of {n_labels} readouts must be a finite number, "
+                f"however: it is not with solver={solver!r}, penalty={penalty:.1g} and the "
+                f"{type(objective.loss).__name__} in {loss.dtype}; if the hidden units and the estimates so far are "
+                "finite, a larger penalty helps"
+            )
         better = loss < best_loss
         best_loss = torch.where(better, loss, best_loss)
         chosen[better] = penalty
         honest[:, better] = update[:, better]
         fold_parameters[:, :, better] = parameters[:, :, better]
 
+    if best_loss.isinf().any():
+        raise FloatingPointError(
+            f"the hidden units are too nearly dependent for any of the penalties {tuple(penalties)} in "
+            f"{best_loss.dtype}; give a larger one"
+        )
     parameters = objective.hidden.new_zeros(shape)
     for penalty in chosen.unique().tolist():
-        labels = chosen == penalty
-        solution = solve(None, penalty)
+        labels = (chosen == penalty).nonzero()[:, 0]
+        solution = solve(None, penalty, labels, fold_parameters[:, :, labels].mean(0))
         if solution is None:  # the rows of all folds together are as well conditioned as those of all but one
             raise FloatingPointError(f"the hidden units are too nearly dependent for penalty={penalty:.1g}")
-        parameters[:, labels] = solution[:, labels]
+        parameters[:, labels] = solution
     stacked = torch.cat([fold_parameters, parameters[None]])
     weight, bias = stacked[:, :-1], stacked[:, -1]
     if basis is not None:
@@ -149,24 +169,28 @@ class _Solver:
             self.fold_slopes = [objective.select(rows).adjoint(slope[rows]) for rows in folds]
             self.total_slope = sum(self.fold_slopes[1:], start=self.fold_slopes[0])
 
-    def __call__(self, fold: int | None, penalty: float) -> Tensor | None:
-        """Return the parameters, (n_units + 1, n_labels); None if the penalty is too small for the precision."""
+    def __call__(self, fold: int | None, penalty: float, labels: Tensor, start: Tensor) -> Tensor | None:
+        """Return the parameters of some labels, (n_units + 1, n_some); None if the penalty is below the precision.
+
+        Newton's method begins at ``start``, of the same shape.
+        """
         moments = self.total if fold is None else self.total - self.fold_moments[fold]
+        objective = self._without(fold).select_labels(labels)
         if math.isinf(penalty):
-            return self._constant_only(fold, moments)
+            return self._constant_only(objective, moments)
         penalty = penalty * float(self.total.mean_square)
         if self.solver == "sgd":
-            return sgd.minimise(self._without(fold), moments, penalty, self.generator)
-        factor = moments.factor(self.objective.loss.max_curvature, penalty)
+            return sgd.minimise(objective, moments, penalty, self.generator)
+        factor = moments.factor(_typical_curvature(objective, start), penalty)
         if factor is None:
             return None
         if self.closed_form:
             slope = self.total_slope if fold is None else self.total_slope - self.fold_slopes[fold]
-            return torch.cholesky_solve(-slope / self._divisor(moments), factor)
-        return newton.minimise(self._without(fold), factor, penalty)
+            return torch.cholesky_solve(-slope[:, labels] / self._divisor(moments), factor)
+        return newton.minimise(objective, factor, penalty, start)
 
-    def _constant_only(self, fold: int | None, moments: Moments) -> Tensor:
-        objective = self._without(fold)
+    @staticmethod
+    def _constant_only(objective: Objective, moments: Moments) -> Tensor:
         constant_only = replace(objective, hidden=objective.hidden[:, :0])
         factor = Moments(moments.gram[-1:, -1:], moments.total).factor(objective.loss.max_curvature, 0.0)
         assert factor is not None  # one positive number
@@ -184,3 +208,17 @@ class _Solver:
     @staticmethod
     def _divisor(moments: Moments) -> Tensor:
         return moments.total.clamp(min=torch.finfo(moments.total.dtype).tiny)
+
+
+def _typical_curvature(objective: Objective, parameters: Tensor) -> float:
+    """Return the second derivative of the loss, the mean over examples and the median over labels.
+
+    It scales the preconditioner that the labels share: the largest curvature, which few examples have, would make its
+    steps many times too short.
+    """
+    if objective.loss.is_quadratic:
+        return objective.loss.max_curvature
+    scores = objective.offset + objective.update(parameters)
+    curvature = weighted_sum(objective.loss.curvature(scores, objective.targets), objective.normalised_weights)
+    # A hinge whose margins all are reached has none: then the penalty alone would be left of the preconditioner.
+    return max(float(curvature.median()), 1e-3 * objective.loss.max_curvature)

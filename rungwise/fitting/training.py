@@ -47,6 +47,30 @@ class BlockReport:
 Callback = Callable[[BlockReport], None]
 
 
+@dataclass(frozen=True)
+class Generators:
+    """A generator for each purpose, so that what one draws does not change what another will draw.
+
+    The solver and the gate search draw as many numbers as there are rows; layers must not depend on how many that were.
+
+    Attributes
+    ----------
+    layers, solver, attribution, gates : torch.Generator
+        On the CPU.
+    """
+
+    layers: torch.Generator
+    solver: torch.Generator
+    attribution: torch.Generator
+    gates: torch.Generator
+
+    @classmethod
+    def spawn(cls, generator: torch.Generator) -> "Generators":
+        """Return generators whose seeds are drawn from one."""
+        seeds = torch.randint(2**63 - 1, (4,), generator=generator).tolist()
+        return cls(*(torch.Generator().manual_seed(seed) for seed in seeds))
+
+
 class Training:
     """The state that blocks are added to.
 
@@ -59,16 +83,18 @@ class Training:
     folds : sequence of slice
     loss : Loss
     generator : torch.Generator
+        Seeds the `Generators`.
     callbacks : sequence of callable
 
     Attributes
     ----------
+    generators : Generators
     stream : Stream
         Of the training rows, with honest estimates.
     loss_now, error_now : Tensor of shape (n_labels,)
         Honest loss and error rate of every label.
-    prior_loss : Tensor of shape (n_labels,)
-        Honest loss of predicting each label by its frequency.
+    prior_loss, prior_error : Tensor of shape (n_labels,)
+        Honest loss and error rate of predicting each label by its frequency.
     importance : Tensor of shape (n_entries, n_labels)
     reports : list of BlockReport
     """
@@ -85,13 +111,13 @@ class Training:
         callbacks: Sequence[Callback],
     ) -> None:
         self.network, self.targets, self.weights, self.folds = network, targets, weights, folds
-        self.loss, self.generator, self.callbacks = loss, generator, callbacks
+        self.loss, self.generators, self.callbacks = loss, Generators.spawn(generator), callbacks
         self.shares = normalise(weights)
         self.stream = network.start(x)
         everything = torch.arange(targets.shape[1], device=targets.device)
         constant_alone = Objective(loss, targets[:, :0], targets, weights, self.stream.estimates)
         prior = fit_readout(constant_alone, folds, penalties=[float("inf")]).honest_update
-        self.prior_loss, _ = self.loss_and_error(prior, everything)
+        self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
         self.loss_now, self.error_now = self.loss_and_error(self.stream.estimates, everything)
         self.importance = targets.new_zeros(self.stream.entries.shape[1], targets.shape[1])
         self.reports: list[BlockReport] = []

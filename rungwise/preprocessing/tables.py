@@ -109,6 +109,11 @@ class TableEncoder:
         return [column.name for column in self._columns if column.kind == "text"]
 
     @property
+    def columns_only_in_frames(self) -> list[str]:
+        """Names of the table's columns whose numbers are made here: an array cannot stand for such a table."""
+        return [column.name for column in self._columns if column.kind not in ("number", "empty")]
+
+    @property
     def source(self) -> list[int]:
         """For every column of the matrix, the index of the table's column that it came from."""
         return [i for i, column in enumerate(self._columns) for _ in column.output_names]

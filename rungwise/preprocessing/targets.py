@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
@@ -13,6 +14,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from rungwise.preprocessing.tables import is_frame
 
 KINDS = ("multilabel", "binary", "multiclass")
+# Rows of the smallest weights that together hold no more than this share of the weight do not set the unit of weights.
+_NEGLIGIBLE_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,12 @@ def _one_column(y: Any) -> tuple[np.ndarray, LabelCoding]:
     y = column_or_1d(y)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
+    missing = np.flatnonzero(pd.isna(y))
+    if len(missing):
+        raise ValueError(
+            f"a 1-D y must hold a class for every example, however: y[{missing[0]}] is {y[missing[0]]!r}; leave such "
+            "examples out, or give a column of 0 and 1 for each class, NaN where it is not annotated"
+        )
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -151,7 +160,7 @@ def _one_column(y: Any) -> tuple[np.ndarray, LabelCoding]:
 
 
 def read_weights(sample_weight: Any, annotated: np.ndarray) -> np.ndarray:
-    """Return weights of shape (n, n_labels), 0 where a label is not annotated.
+    """Return weights of shape (n, n_labels), in units of one example, 0 where a label is not annotated.
 
     Parameters
     ----------
@@ -176,4 +185,22 @@ def read_weights(sample_weight: Any, annotated: np.ndarray) -> np.ndarray:
         raise ValueError(f"sample_weight must not be negative, however: its smallest value is {weights.min()}")
     if not weights.any():
         raise ValueError("sample_weight is zero for every example; give some example a positive weight")
-    return np.where(annotated, weights.reshape(len(weights), -1), 0.0)
+    return _in_examples(np.where(annotated, weights.reshape(len(weights), -1), 0.0))
+
+
+def _in_examples(weights: np.ndarray) -> np.ndarray:
+    """Return weights in units of one example.
+
+    How much evidence the rows are (for the smoothing of probabilities, for the belief in a gate) depends on how many
+    examples they are. Were a weight of 1 one example, weights that sum to 1 would be one example in all; were the mean
+    weight one, a row of weight 2 would differ from the row twice. The smallest positive weight scales with all weights,
+    and stays the same when heavier rows are split into rows of that weight. So that a few rows of next to no weight do
+    not turn all others into many examples, it is the smallest after leaving out rows that hold 1 % of the weight.
+    (Doubling every weight is both a change of scale and every row twice; no unit can serve both, and this one takes it
+    for a change of scale.)
+    """
+    if not weights.any():
+        return weights
+    ascending = np.sort(weights[weights > 0])
+    held = (ascending / ascending[-1]).cumsum()
+    return weights / ascending[np.searchsorted(held, _NEGLIGIBLE_SHARE * held[-1], side="right")]

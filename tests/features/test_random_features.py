@@ -112,7 +112,7 @@ def test_random_features_are_listed():
 
 @pytest.mark.parametrize("width", [0, -1, 2.5, "8"])
 def test_width_must_be_a_positive_integer(width):
-    with pytest.raises(ValueError, match="width must be a positive integer, however: width="):
+    with pytest.raises(ValueError, match="width must be a whole number of at least 1, however: width="):
         RandomFeatures(width=width)
 
 
@@ -125,5 +125,5 @@ def test_unknown_activation_is_refused_with_the_known_ones():
 
 @pytest.mark.parametrize("beta", [-0.1, 1, 1.5, math.nan])
 def test_beta_must_be_in_range(beta):
-    with pytest.raises(ValueError, match="beta must be at least 0 and less than 1, however: beta="):
+    with pytest.raises(ValueError, match="beta must be a number of at least 0 and less than 1, however: beta="):
         RandomFeatures(beta=beta)

@@ -126,7 +126,7 @@ def test_learnable_labels_stop_the_fit_once_learned():
 
 
 def test_max_depth_bounds_the_number_of_blocks():
-    *_, fitted = fit(*labels_of_a_kind("clean", 1), max_depth=2)
+    *_, fitted = fit(*labels_of_a_kind("clean", 2), max_depth=2)
     assert len(fitted.reports) == len(fitted.network.blocks) == 2
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from rungwise.fitting import newton
 from rungwise.fitting.losses import LOSSES, SquaredLoss
 from rungwise.fitting.objective import Objective
 from rungwise.fitting.readout import PENALTIES, fit_readout
@@ -184,3 +185,45 @@ def test_infinite_penalty_fits_the_constant_alone(loss):
     torch.testing.assert_close(slope.mean(0), torch.zeros(4, dtype=torch.float64), rtol=0, atol=1e-8)
     for k, rows in enumerate(folds_of(60)):
         assert (readout.honest_update[rows] == readout.fold_bias[k]).all()
+
+
+@pytest.mark.parametrize("solver", ["exact", "sgd"])
+def test_loss_that_is_no_number_is_not_passed_over(solver):
+    problem = random_problem()
+    problem.offset[7, 2] = math.nan
+    with pytest.raises(FloatingPointError, match=f"1 of 4 readouts.*solver='{solver}'.*SquaredLoss"):
+        fit_readout(problem, folds_of(60), solver=solver)
+
+
+def test_penalty_below_the_precision_is_refused_if_it_is_the_only_one():
+    problem = random_problem(n_units=4)
+    hidden = problem.hidden[:, :1].float().expand(-1, 3)
+    problem = Objective(problem.loss, hidden, *(t.float() for t in (problem.targets, problem.weights, problem.offset)))
+    with pytest.raises(FloatingPointError, match="any of the penalties"):
+        fit_readout(problem, folds_of(60), penalties=[1e-30])
+
+
+def test_each_penalty_starts_from_the_solution_of_the_larger_one(monkeypatch):
+    starts, solutions = [], []
+
+    def record(objective, factor, penalty, start=None):
+        solution = minimise(objective, factor, penalty, start)
+        if penalty > 0:  # not the constant alone
+            starts.append(start)
+            solutions.append(solution)
+        return solution
+
+    minimise = newton.minimise
+    monkeypatch.setattr(newton, "minimise", record)
+    fit_readout(random_problem("logistic"), folds_of(60), penalties=[0.01, 1.0, 0.1])
+    for earlier, start in zip(solutions[:6], starts[3:9], strict=True):
+        assert torch.equal(start, earlier)
+
+
+@pytest.mark.parametrize("loss", KINDS_OF_LOSS)
+def test_order_of_penalties_does_not_matter(loss):
+    problem = random_problem(loss)
+    one = fit_readout(problem, folds_of(60), penalties=[math.inf, 1.0, 0.1, 0.01])
+    other = fit_readout(problem, folds_of(60), penalties=[0.1, 0.01, math.inf, 1.0])
+    assert torch.equal(one.penalty, other.penalty)
+    torch.testing.assert_close(one.weight, other.weight, rtol=0, atol=1e-7)

@@ -130,6 +130,37 @@ def test_stochastic_gradient_descent_agrees_with_the_exact_solver(loss):
     assert differs.double().mean() < 0.002
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("penalty", [1e-2, 1e-4, 1e-6])
+def test_stochastic_gradient_descent_converges_with_many_more_units_than_examples_in_the_last_batch(penalty, dtype):
+    X, Y, _ = make_hierarchy(1250, n_inputs=20, n_levels=2, n_labels_per_level=3, random_state=0)
+    x, targets = torch.as_tensor(X).to(dtype), 2.0 * torch.as_tensor(Y).to(dtype) - 1
+    hidden = RandomFeatures(width=256).fit(x, torch.Generator().manual_seed(0))(x)
+    problem = Objective(SquaredLoss(), hidden - hidden.mean(0), targets, torch.ones_like(targets), 0 * targets)
+    moments = Moments.of(problem.hidden, problem.weights.mean(1))
+    penalty = penalty * moments.mean_square.item()
+    exact = newton_solution(problem, penalty)
+    # 39 batches of 32 leave 2 examples.
+    found = sgd.minimise(problem, moments, penalty, torch.Generator().manual_seed(0), batch_size=32, max_epochs=30)
+    assert (problem.value(found, penalty) <= problem.value(exact, penalty) * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("loss", KINDS_OF_LOSS)
+def test_stochastic_gradient_descent_never_ends_above_its_start(loss, recwarn):
+    problem = random_problem(loss, n=300, dtype=torch.float32)
+    moments = Moments.of(problem.hidden / 10, problem.weights.mean(1))  # steps a hundred times too long
+    found = sgd.minimise(problem, moments, 1e-6, torch.Generator().manual_seed(0), batch_size=10, max_epochs=3)
+    assert (problem.value(found, 1e-6) <= problem.value(0 * found, 1e-6)).all()
+
+
+def test_stochastic_gradient_descent_ends_on_a_constant_label():
+    problem = random_problem("squared", n=300, masked=False)
+    problem = Objective(problem.loss, problem.hidden, problem.targets * 0 + 1, problem.weights, problem.offset * 0)
+    moments = Moments.of(problem.hidden, problem.weights.mean(1))
+    found = sgd.minimise(problem, moments, 0.01, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found[-1], torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-3)
+
+
 def test_stochastic_gradient_descent_warns_when_it_is_stopped_early():
     problem = random_problem("logistic", n=300)
     moments = Moments.of(problem.hidden, problem.weights.mean(1))

@@ -110,9 +110,21 @@ def test_what_cannot_be_read_is_refused(Y, message):
 def test_weights_are_zero_where_a_label_is_not_annotated():
     annotated = ~np.isnan(NA)
     np.testing.assert_array_equal(read_weights(None, annotated), [[1, 0], [1, 1], [1, 1]])
-    np.testing.assert_array_equal(read_weights([2, 3, 0], annotated), [[2, 0], [3, 3], [0, 0]])
+    np.testing.assert_array_equal(read_weights([1, 3, 0], annotated), [[1, 0], [3, 3], [0, 0]])
     matrix = np.arange(6.0).reshape(3, 2)
-    np.testing.assert_array_equal(read_weights(matrix, annotated), [[0, 0], [2, 3], [4, 5]])
+    np.testing.assert_array_equal(read_weights(matrix, annotated), [[0, 0], [1, 1.5], [2, 2.5]])
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1 / 3, 1.0, 7.0, 1e300])
+def test_weights_are_in_units_of_the_smallest_whatever_their_scale(scale):
+    annotated = np.ones((4, 2), dtype=bool)
+    expected = np.array([[1.0, 1.0], [1.0, 1.0], [2.5, 2.5], [0.0, 0.0]])
+    np.testing.assert_allclose(read_weights(scale * np.array([1, 1, 2.5, 0]), annotated), expected)
+
+
+def test_few_rows_of_next_to_no_weight_do_not_set_the_unit():
+    weights = read_weights(np.r_[1e-9, np.full(150, 0.5)], np.ones((151, 1), dtype=bool))
+    np.testing.assert_allclose(weights[:, 0], np.r_[2e-9, np.ones(150)])
 
 
 @pytest.mark.parametrize(
