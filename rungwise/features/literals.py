@@ -15,7 +15,7 @@ def literal_thresholds(column: Tensor, n_thresholds: int) -> Tensor:
 
     Returns
     -------
-    Tensor of shape (n_cuts,), ascending; no row lies on a threshold, and none is empty on one side.
+    Tensor of shape (n_cuts,), ascending; some rows exceed each threshold, and some do not.
 
     Examples
     --------
@@ -24,6 +24,8 @@ def literal_thresholds(column: Tensor, n_thresholds: int) -> Tensor:
     """
     values = column.unique()
     midpoints = (values[1:] + values[:-1]) / 2
+    # Between neighbouring floating-point numbers there is none: rows on the lower one are not above it.
+    midpoints = torch.where(midpoints < values[1:], midpoints, values[:-1])
     if len(midpoints) <= n_thresholds:
         return midpoints
     levels = torch.linspace(0, 1, n_thresholds + 2, dtype=torch.float64)[1:-1]
