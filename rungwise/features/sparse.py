@@ -136,8 +136,8 @@ class SparseFeatures:
         rows = torch.randperm(n, generator=generator)[:_MAX_ROWS].to(stream.device)
         sample = stream[rows].cpu()
         part = objective.select(rows)
-        gradients = -part.loss.slope(part.offset, part.targets).cpu()
-        weights = part.weights.cpu()
+        gradients = -part.loss.slope(part.offset, part.targets).float().cpu()
+        weights = part.weights.float().cpu()
         cuts = [literal_thresholds(column, self.n_thresholds) for column in sample.T]
         entry = torch.arange(n_entries).repeat_interleave(torch.tensor([len(cut) for cut in cuts]))
         threshold = torch.cat(cuts)
@@ -156,7 +156,7 @@ class SparseFeatures:
         alone = (single[:, 0] > noise).nonzero()[:, 0]
         significant = beam.scores > noise
         pairs, rank = torch.unique(beam.sets[significant], dim=0, return_inverse=True)
-        best = torch.zeros(len(pairs)).index_reduce_(0, rank, beam.scores[significant], "amax")
+        best = torch.zeros(len(pairs)).scatter_reduce_(0, rank, beam.scores[significant], "amax")
         pairs = pairs[best.topk(min(self.width, len(pairs))).indices.sort().values]
         nothing = torch.full((len(alone), 1), len(entry))
         products = torch.cat([torch.cat([alone[:, None], nothing], dim=1), pairs.reshape(-1, 2)])
