@@ -184,3 +184,14 @@ def test_infinite_penalty_fits_the_constant_alone(loss):
     torch.testing.assert_close(slope.mean(0), torch.zeros(4, dtype=torch.float64), rtol=0, atol=1e-8)
     for k, rows in enumerate(folds_of(60)):
         assert (readout.honest_update[rows] == readout.fold_bias[k]).all()
+
+
+def test_constants_of_balanced_labels_converge_in_single_precision():
+    # Their gradients begin near the rounding errors of the loss.
+    targets = 2.0 * torch.randint(2, (5000, 300), generator=torch.Generator().manual_seed(0)) - 1
+    objective = Objective(
+        LOSSES["logistic"](), targets[:, :0], targets, torch.ones_like(targets), torch.zeros_like(targets)
+    )
+    readout = fit_readout(objective, [slice(0, 2500), slice(2500, 5000)], penalties=[float("inf")])
+    mean = targets.double().mean(0)
+    torch.testing.assert_close(readout.bias.double(), torch.log((1 + mean) / (1 - mean)), rtol=0, atol=1e-4)
