@@ -43,7 +43,7 @@ def test_conjunctions_and_their_complements_are_found(seed):
     asked = [rng.random(len(members)) < 0.8 for members in sets]
     true = [(literals[members] == values[:, None]).all(0) for members, values in zip(sets, asked, strict=True)]
     targets = np.stack([signs(true[0]), signs(~true[1]), signs(true[2]), signs(~true[3])], axis=1)
-    seen_often = [j for j in range(4) if 30 < true[j].sum()]
+    seen_often = [j for j in range(4) if true[j].sum() > 30]
     gates = conjunctions(literals, targets)
     assert set(seen_often) <= set(gates)
     for label in seen_often:
