@@ -27,7 +27,7 @@ def climb(training: Training, settings: GateSettings, max_depth: int) -> dict[in
     network, stream, device = training.network, training.stream, training.targets.device
     inputs = stream.entries.unflatten(1, (stream.size, -1))[:, :, : network.n_inputs].cpu()
     search = GateSearch(
-        inputs, training.targets.cpu(), training.weights.cpu(), stream.spread, settings, training.generator
+        inputs, training.targets.cpu(), training.weights.cpu(), stream.spread, settings, training.row_generator
     )
     fitted: dict[int, FittedGate] = {}
     while len(training.reports) < max_depth and (rung := search.next_rung()) is not None:
@@ -47,7 +47,7 @@ def climb(training: Training, settings: GateSettings, max_depth: int) -> dict[in
 def _measure_importance(training: Training, search: GateSearch, rung: Rung) -> None:
     """Record for each gate the rise of the error rate when one of its entries is shuffled among the rows."""
     n = len(training.targets)
-    rows = torch.randperm(n, generator=training.generator)[:_MAX_ROWS]
+    rows = torch.randperm(n, generator=training.row_generator)[:_MAX_ROWS]
     shuffled = rows.roll(1)
     for label, gate in rung.gates.items():
         own = search.examples.literals[list(gate.literals)]

@@ -147,7 +147,7 @@ def _add_block(
     offset = torch.where(keep, before, 0.0)[:, gained]
     judge = sampled_loss(training.loss.value, offset, objective.targets[:, gained], objective.weights[:, gained])
     training.importance[:, labels[gained]] = shuffle_importance(
-        layer, entries, readout, gained.nonzero()[:, 0], judge, training.folds, training.generator
+        layer, entries, readout, gained.nonzero()[:, 0], judge, training.folds, training.row_generator
     )
     block = Block(layer, readout.weight[:, taken], readout.bias[taken], labels[taken], keep[taken])
     training.add(block, proposed[:, taken], readout.penalty[taken])

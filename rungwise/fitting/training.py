@@ -70,6 +70,8 @@ class Training:
     prior_loss : Tensor of shape (n_labels,)
         Honest loss of predicting each label by its frequency.
     importance : Tensor of shape (n_entries, n_labels)
+    row_generator : torch.Generator
+        Draws the rows that are measured on.
     reports : list of BlockReport
     """
 
@@ -86,6 +88,8 @@ class Training:
     ) -> None:
         self.network, self.targets, self.weights, self.folds = network, targets, weights, folds
         self.loss, self.generator, self.callbacks = loss, generator, callbacks
+        # Of its own, so that hidden units do not depend on the number of rows: a row twice is a row of weight 2.
+        self.row_generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
         self.shares = normalise(weights)
         self.stream = network.start(x)
         everything = torch.arange(targets.shape[1], device=targets.device)
