@@ -348,13 +348,12 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
         features = np.zeros((self.n_features_in_, importance.shape[1]))
         np.add.at(features, source, importance[:n_inputs])
-        error = fitted.reports[-1].error_after.numpy() if fitted.reports else np.zeros(len(prior_loss))
         return Hierarchy(
             feature_names=tuple(self._feature_names()),
             label_names=self._coding.names,
             level=find_levels(losses, prior_loss),
             importance=np.vstack([features, importance[n_inputs:]]),
-            honest_error=error,
+            honest_error=fitted.error.cpu().numpy(),
             formulas=self._formulas(fitted, matrix),
         )
 

@@ -39,6 +39,8 @@ class LayerwiseFit:
         Honest loss of predicting each label by its frequency.
     estimates : Tensor of shape (n, n_labels)
         Honest estimates of the training rows after the last block.
+    error : Tensor of shape (n_labels,)
+        Their error rate.
     importance : Tensor of shape (n_entries, n_labels)
         For each label, the importance of the stream entries in the last block that gained it much.
     gates : dict of int to FittedGate
@@ -49,6 +51,7 @@ class LayerwiseFit:
     reports: list[BlockReport]
     prior_loss: Tensor
     estimates: Tensor
+    error: Tensor
     importance: Tensor
     gates: dict[int, FittedGate]
 
@@ -110,7 +113,13 @@ def fit_layerwise(
         if not _add_block(training, labels, features, solver, penalties, tolerance):
             break
     return LayerwiseFit(
-        network, training.reports, training.prior_loss, training.stream.estimates, training.importance, fitted
+        network,
+        training.reports,
+        training.prior_loss,
+        training.stream.estimates,
+        training.error_now,
+        training.importance,
+        fitted,
     )
 
 
