@@ -1,5 +1,7 @@
 """Shuffle importance: the closed form for linear readouts, parents first, and nothing for entries that are not used."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ def importance_of(stream, targets, features=None, labels=None, weights=None, n_f
     stream, targets = torch.as_tensor(stream), torch.as_tensor(targets)
     weights = torch.ones_like(targets) if weights is None else torch.as_tensor(weights)
     ends = np.linspace(0, len(stream), n_folds + 1).astype(int).tolist()
-    folds = [slice(start, stop) for start, stop in zip(ends, ends[1:], strict=False)]
+    folds = [slice(start, stop) for start, stop in pairwise(ends)]
     generator = torch.Generator().manual_seed(seed)
     before = torch.zeros_like(targets)
     objective = Objective(SquaredLoss(), stream[:, :0], targets, weights, before)

@@ -121,7 +121,7 @@ def test_half_of_the_annotations_and_flipped_labels_still_give_the_circuit():
 
 
 def test_max_depth_bounds_the_blocks_of_gates_too():
-    X, Y, model = make_parity(500, n_bits=10, random_state=0)
+    X, Y, _ = make_parity(500, n_bits=10, random_state=0)
     *_, fitted = fit(X, 2.0 * Y - 1, max_depth=3)
     assert len(fitted.reports) == len(fitted.network.blocks) == 3
     assert set(fitted.gates) == {0, 1, 2}
@@ -135,7 +135,7 @@ def test_without_gates_nothing_is_settled():
 
 
 def test_importance_is_large_for_the_parents_and_zero_for_others():
-    X, Y, model = make_hierarchy(1000, n_inputs=15, n_levels=3, n_labels_per_level=6, random_state=2)
+    X, Y, _ = make_hierarchy(1000, n_inputs=15, n_levels=3, n_labels_per_level=6, random_state=2)
     *_, fitted = fit(X, 2.0 * Y - 1)
     for label, gate in fitted.gates.items():
         importance = fitted.importance[:, label]
