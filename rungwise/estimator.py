@@ -143,6 +143,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             The labels, which scikit-learn calls y: {0, 1}, {-1, 1} or booleans, NaN where a label is not annotated;
             one column may hold any class names.
         sample_weight : array of shape (n_samples,) or (n_samples, n_labels), optional
+            With a neighborhood also (n_samples, n_positions, n_labels).
         groups : array of shape (n_samples,), optional
             Rows of one group (subject, site) share a fold.
 
@@ -157,7 +158,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         check_consistent_length(X, targets)
         instances = np.arange(len(targets)) // n_positions
         _check_groups(groups)
-        sample_weight, groups = _per_row(sample_weight, instances), _per_row(groups, instances)
+        sample_weight, groups = (_per_row(values, instances, n_positions) for values in (sample_weight, groups))
         check_consistent_length(X, sample_weight, groups)
         used = read_weights(sample_weight, ~np.isnan(targets))
         rows = np.asarray(used.reshape(-1, n_positions * used.shape[1]).any(axis=1))[instances]
@@ -371,7 +372,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
         features = np.zeros((self.n_features_in_, importance.shape[1]))
         np.add.at(features, source, importance[:n_inputs])
-        error = (fitted.reports[-1].error_after if fitted.reports else fitted.prior_error.cpu()).numpy()
+        # A label that no block changed is predicted by its frequency.
+        changed = np.any([report.taken.numpy() for report in fitted.reports], axis=0) if fitted.reports else False
+        error = np.where(changed, fitted.error.cpu().numpy(), fitted.prior_error.cpu().numpy())
         return Hierarchy(
             feature_names=tuple(self._feature_names()),
             label_names=self._coding.names,
@@ -454,14 +457,20 @@ def _check_groups(groups: Any) -> None:
         )
 
 
-def _per_row(values: Any, instances: np.ndarray) -> Any:
-    """Return values given for each example, or for each of its positions, as values for each row."""
-    if values is None or len(instances) == 0 or instances[-1] == len(instances) - 1:
-        return values
+def _per_row(values: Any, instances: np.ndarray, n_positions: int) -> Any:
+    """Return weights or groups, given for each example or for each of its positions, as values for each row."""
+    if values is None:
+        return None
     values = np.asarray(values)
-    if len(values) != instances[-1] + 1:
-        raise ValueError(f"there must be a weight and a group for each of {instances[-1] + 1} examples: {values.shape}")
-    return values[instances] if values.ndim == 1 else values.reshape(len(instances), -1)
+    if n_positions == 1 and values.ndim < 3:
+        return values
+    n_instances = len(instances) // n_positions
+    if len(values) != n_instances or (values.ndim == 3 and values.shape[1] != n_positions):
+        raise ValueError(
+            f"with a neighborhood, there must be a weight, or a group, for each of {n_instances} examples, or a weight "
+            f"for each of their {n_positions} positions and each label, however: shape {values.shape}"
+        )
+    return values.reshape(len(instances), -1) if values.ndim == 3 else values[instances]
 
 
 def _sort_into_folds(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MIN_GAIN = 0.01
 """A label whose honest loss ends less than this fraction below that of its frequency was never learned: level 0."""
 
+MIN_LOSS = 1e-9
+"""A label whose frequency alone leaves no more than this, up to rounding nothing, is constant: level 0, too."""
+
 PARENT_SHARE = 0.2
 """An entry is a parent if shuffling it costs at least this share of what shuffling the costliest entry costs."""
 
@@ -173,4 +176,5 @@ def find_levels(losses: np.ndarray, prior_loss: np.ndarray) -> np.ndarray:
     final = losses[-1]
     within = losses - final <= LEVEL_TOLERANCE * (prior_loss - final)
     # "Stays within": losses never rise, so the first block within the tolerance is the one.
-    return np.where(final < (1 - MIN_GAIN) * prior_loss, within.argmax(axis=0) + 1, 0)
+    learned = (final < (1 - MIN_GAIN) * prior_loss) & (prior_loss > MIN_LOSS)
+    return np.where(learned, within.argmax(axis=0) + 1, 0)

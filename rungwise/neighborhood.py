@@ -114,12 +114,12 @@ class Neighborhood:
         ValueError
             If there cannot be so many positions.
         """
-        position = torch.arange(n_positions)[:, None]
-        steps = torch.tensor(self.offsets).reshape(len(self.offsets), -1)
         if self.kind == "map":
             if n_positions != len(self.index_map):
                 raise ValueError(f"X must have {len(self.index_map)} positions, as the map, however: {n_positions}")
             return torch.tensor(self.index_map)
+        position = torch.arange(n_positions)[:, None]
+        steps = torch.tensor(self.offsets)  # (w, 1), or (w, 2) on a grid
         if self.kind == "ring":
             return (position + steps[:, 0]) % n_positions
         if self.kind == "line":

@@ -6,7 +6,7 @@ import torch
 
 from rungwise.features import RandomFeatures
 from rungwise.neighborhood import Neighborhood
-from rungwise.network import Block, ResidualNetwork
+from rungwise.network import Block, ResidualNetwork, Stream
 
 
 def random_network(link="clip", n_inputs=3, n_labels=2, n_blocks=3, width=5):
@@ -188,3 +188,40 @@ def test_unknown_link_is_refused():
 def test_input_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"x must have shape \(n, 3\), however: \("):
         random_network()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "neighborhood",
+    [
+        Neighborhood.ring((1, -2)),
+        Neighborhood.line((-1, 0, 1)),
+        Neighborhood.grid(3),
+        Neighborhood.from_index([[1]] * 6),
+    ],
+)
+def test_stream_holds_what_is_seen_from_each_position(neighborhood):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 6, 2, generator=generator, dtype=torch.float64)
+    index = neighborhood.index(6)
+    stream = Stream(x, 3, "clip", index)
+    estimates = 2 * torch.randn(24, 2, generator=generator, dtype=torch.float64)
+    stream.update(torch.tensor([0, 2]), estimates, torch.tensor([False, True]))
+    read = torch.zeros(4, 6, 3, dtype=torch.float64)
+    read[:, :, 0] = estimates[:, 0].clamp(-1, 1).view(4, 6)
+    read[:, :, 2] = estimates[:, 1].sign().view(4, 6)
+    full = torch.cat([x, read], dim=2)
+    nothing = torch.zeros(5, dtype=torch.float64)
+    for family in range(4):
+        for position in range(6):
+            seen = [full[family, other] if other >= 0 else nothing for other in index[position].tolist()]
+            assert torch.equal(stream.entries[6 * family + position], torch.cat(seen))
+    assert torch.equal(stream.estimates[:, [0, 2]], estimates)
+
+
+def test_stream_without_positions_is_the_rows():
+    x = inputs()
+    stream = Stream(x, 2, "tanh")
+    assert torch.equal(stream.spread(x), x[:, None])
+    stream.update(torch.tensor([1]), x[:, :1], torch.tensor([False]))
+    assert torch.equal(stream.entries[:, 4], torch.tanh(x[:, 0] / 2))
+    assert torch.equal(stream.entries[:, :3], x)

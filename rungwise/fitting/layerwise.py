@@ -39,6 +39,8 @@ class LayerwiseFit:
         Honest loss and error rate of predicting each label by its frequency.
     estimates : Tensor of shape (n, n_labels)
         Honest estimates of the training rows after the last block.
+    error : Tensor of shape (n_labels,)
+        Their error rate.
     importance : Tensor of shape (n_entries, n_labels)
         For each label, the importance of the stream entries in the last block that gained it much.
     gates : dict of int to FittedGate
@@ -50,6 +52,7 @@ class LayerwiseFit:
     prior_loss: Tensor
     prior_error: Tensor
     estimates: Tensor
+    error: Tensor
     importance: Tensor
     gates: dict[int, FittedGate]
 
@@ -123,6 +126,7 @@ def fit_layerwise(
         training.prior_loss,
         training.prior_error,
         training.stream.estimates,
+        training.error_now,
         training.importance,
         fitted,
     )

@@ -85,12 +85,14 @@ def _newton_step(objective: Objective, factor: Tensor, penalty: float, parameter
     direction = _conjugate_gradients(hessian, -gradient, factor)
     change = objective.update(direction)
     inner = (parameters[:-1] * direction[:-1]).sum(0), direction[:-1].square().sum(0)
-    start = weighted_sum(objective.loss.value(scores, objective.targets), weights)
+    before = objective.loss.value(scores, objective.targets)
+    start = weighted_sum(before, weights)
     slope = (gradient * direction).sum(0)
     size = torch.ones_like(slope)
     for _ in range(_HALVINGS):
-        losses = objective.loss.value(scores + size * change, objective.targets)
-        decrease = weighted_sum(losses, weights) - start + penalty * (size * inner[0] + size.square() / 2 * inner[1])
+        after = objective.loss.value(scores + size * change, objective.targets)
+        # Differences entry by entry: those of two long sums would lose the last digits.
+        decrease = weighted_sum(after - before, weights) + penalty * (size * inner[0] + size.square() / 2 * inner[1])
         # Rounding alone moves the objective by some units in the last place.
         too_long = decrease > 1e-4 * size * slope + 8 * torch.finfo(start.dtype).eps * start.abs()
         if not too_long.any():

@@ -1,5 +1,6 @@
 """Gates of many literals: conjunctions (and, or, nand, nor of any width) and thresholds of weighted sums."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ _MAX_THRESHOLD_LITERALS = 12
 _L1_STEPS = 200
 # A penalised fit of a threshold that exists misses few examples, if any.
 _MAX_L1_ERROR = 0.02
+_ROUNDING = 1e-9
 
 
 def find_conjunctions(
@@ -119,9 +121,12 @@ def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, certain:
         except ValueError:  # no threshold of these literals
             continue
         polynomial = threshold.with_unit_margin(rows).polynomial
+        # At margin 1 most thresholds have whole weights, up to the rounding errors of the linear program.
+        whole = polynomial.coefficients.round()
+        exact = np.where(np.abs(polynomial.coefficients - whole) < _ROUNDING, whole, polynomial.coefficients)
         weights = torch.zeros(k, dtype=torch.float64)
         constant = 0.0
-        for exponents, coefficient in zip(polynomial.exponents, polynomial.coefficients, strict=True):
+        for exponents, coefficient in zip(polynomial.exponents, exact, strict=True):
             if exponents.any():
                 weights[int(exponents.argmax())] = coefficient
             else:

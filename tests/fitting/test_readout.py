@@ -227,3 +227,14 @@ def test_order_of_penalties_does_not_matter(loss):
     other = fit_readout(problem, folds_of(60), penalties=[0.1, 0.01, math.inf, 1.0])
     assert torch.equal(one.penalty, other.penalty)
     torch.testing.assert_close(one.weight, other.weight, rtol=0, atol=1e-7)
+
+
+def test_constants_of_balanced_labels_converge_in_single_precision():
+    # Their gradients begin near the rounding errors of the loss.
+    targets = 2.0 * torch.randint(2, (5000, 300), generator=torch.Generator().manual_seed(0)) - 1
+    objective = Objective(
+        LOSSES["logistic"](), targets[:, :0], targets, torch.ones_like(targets), torch.zeros_like(targets)
+    )
+    readout = fit_readout(objective, [slice(0, 2500), slice(2500, 5000)], penalties=[float("inf")])
+    mean = targets.double().mean(0)
+    torch.testing.assert_close(readout.bias.double(), torch.log((1 + mean) / (1 - mean)), rtol=0, atol=1e-4)
