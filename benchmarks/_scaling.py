@@ -112,9 +112,9 @@ def fewest_examples(instance: Instance, seed: int, n_test: int, tell: Callable[[
     bits, entropy = candidate_bits(model), _least_entropy(Y)
     # From above: fits of too few examples are the slow ones.
     high = next((i for i, n in enumerate(GRID) if n >= 4 * bits / entropy), len(GRID) - 1)
-    while high < len(GRID) - 1 and not is_exact(GRID[high]):
-        high = min(len(GRID) - 1, high + 4)
     low = -1
+    while high < len(GRID) - 1 and not is_exact(GRID[high]):
+        low, high = high, min(len(GRID) - 1, high + 4)
     while high - low > 1:
         middle = (low + high + 1) // 2
         low, high = (low, middle) if is_exact(GRID[middle]) else (middle, high)

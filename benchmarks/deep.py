@@ -62,7 +62,7 @@ class Deep:
         self.quick, self.with_peers, self.seeds = options.quick, options.peers, range(options.seeds)
         self.least_budget, self.output = options.least_budget, options.output
         # Into a file, tables are as wide as their lines need; into a terminal, as it is.
-        self.console = Console() if Console().is_terminal else Console(width=160)
+        self.console = Console() if Console().is_terminal else Console(width=200)
         self.rate = matrix_product_rate(1024 if self.quick else 4096)
         self.results: list[dict] = []
         self.examples: dict[tuple[str, int], dict] = {}
