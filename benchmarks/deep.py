@@ -177,7 +177,10 @@ class Deep:
         for instance in measured:
             with self.console.status(f"time, {instance.name}"):
                 self.times.append(measure_time(instance, 0, self.rate))
-            self.console.print(f"time, {instance.name}: {self.times[-1]['fit seconds']:.1f} s", highlight=False)
+            seconds, share = self.times[-1]["fit seconds"], self.times[-1][SCREENING.measure]
+            text = f"{seconds:.1f} s, pairs at {share:.0%} of the matrix-product rate"
+            self.console.print(f"time, {instance.name}: {text}", highlight=False)
+            self._save()
         self.console.print(times_table(self.times, self.rate))
         for point in self.times[-2:]:
             self.floors.append((f"screening, {point['instance']}", SCREENING, [point[SCREENING.measure]]))
