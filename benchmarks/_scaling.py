@@ -143,7 +143,8 @@ def _least_entropy(Y: np.ndarray) -> float:
 def measure_time(instance: Instance, seed: int, rate: float) -> dict:
     """Return seconds of a fit and of its search for gates, and the operations of that search's screening.
 
-    ``rate`` is the machine's, in operations per second. `Screen.screen_pairs` is timed by itself, in the whole climb.
+    ``rate`` is the machine's, in operations per second, measured just before, as other work on the machine changes it.
+    `Screen.screen_pairs` is timed by itself, in the whole climb.
     """
     X, Y, model = instance.make(instance.n_examples, seed)
     began = time.perf_counter()
@@ -178,6 +179,7 @@ def measure_time(instance: Instance, seed: int, rate: float) -> dict:
         "fit seconds": fit_seconds,
         "search seconds": search_seconds,
         "operations": search.screen.operations,
+        "matrix-product rate": rate,
         "seconds at the matrix-product rate": search.screen.operations / rate,
         "pair seconds": pairs.seconds,
         "pair operations": pairs.operations,

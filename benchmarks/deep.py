@@ -63,7 +63,7 @@ class Deep:
         self.least_budget, self.output = options.least_budget, options.output
         # Into a file, tables are as wide as their lines need; into a terminal, as it is.
         self.console = Console() if Console().is_terminal else Console(width=200)
-        self.rate = matrix_product_rate(1024 if self.quick else 4096)
+        self.rate = self._measure_rate()
         self.results: list[dict] = []
         self.examples: dict[tuple[str, int], dict] = {}
         self.times: list[dict] = []
@@ -88,6 +88,9 @@ class Deep:
         verdicts = [(name, floor, _worst(floor, values)) for name, floor, values in self.floors]
         self.console.print(floors_table(verdicts, self.quick))
         self._save()
+
+    def _measure_rate(self) -> float:
+        return matrix_product_rate(1024 if self.quick else 4096)
 
     def _run_task(self, name: str, runner: PeerRunner) -> None:
         title, own = name, []
@@ -176,12 +179,12 @@ class Deep:
         measured = instances(self.quick)
         for instance in measured:
             with self.console.status(f"time, {instance.name}"):
-                self.times.append(measure_time(instance, 0, self.rate))
+                self.times.append(measure_time(instance, 0, self._measure_rate()))
             seconds, share = self.times[-1]["fit seconds"], self.times[-1][SCREENING.measure]
             text = f"{seconds:.1f} s, pairs at {share:.0%} of the matrix-product rate"
             self.console.print(f"time, {instance.name}: {text}", highlight=False)
             self._save()
-        self.console.print(times_table(self.times, self.rate))
+        self.console.print(times_table(self.times))
         for point in self.times[-2:]:
             self.floors.append((f"screening, {point['instance']}", SCREENING, [point[SCREENING.measure]]))
 
