@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+BENCH_INSTALLED := .venv/bench-installed
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench
@@ -11,7 +12,7 @@ help:
 	@echo "make demo    learn verdicts about pairs of hand-written digits (about a minute, offline)"
 	@echo "make test    run the tests"
 	@echo "make lint    run ruff and mypy"
-	@echo "make bench   run the benchmarks"
+	@echo "make bench   run the benchmarks at full size (hours, most of them for peers)"
 
 demo: $(INSTALLED)
 	$(BIN)/rungwise demo --force
@@ -27,7 +28,7 @@ lint: $(INSTALLED)
 # Every file in benchmarks/ whose name does not begin with an underscore is a command.
 BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))))
 
-bench: $(INSTALLED)
+bench: $(BENCH_INSTALLED)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 # constraints.txt first and alone: so that the one build of torch named there is what everything else finds in place.
@@ -35,4 +36,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -r constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	touch $@
+
+# Apart from dev: XGBoost and what it needs are large, and nothing else here uses them.
+$(BENCH_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,bench]"
 	touch $@

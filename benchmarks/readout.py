@@ -18,21 +18,11 @@ from itertools import pairwise
 
 import torch
 
+from benchmarks._machine import matrix_product_rate
 from rungwise.features import RandomFeatures
 from rungwise.fitting.losses import SquaredLoss
 from rungwise.fitting.objective import Objective
 from rungwise.fitting.readout import PENALTIES, fit_readout
-
-
-def matrix_product_rate(size: int = 4096, repeats: int = 5) -> float:
-    """Return the best of some float32 matrix products, in operations per second."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - began)
-    return 2 * size**3 / min(times)
 
 
 def operations(n: int, n_inputs: int, q: int, n_labels: int, n_folds: int, n_penalties: int, n_chosen: int) -> float:

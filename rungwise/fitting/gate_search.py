@@ -2,7 +2,8 @@
 
 Each call of `GateSearch.next_rung` looks for explanations by one, two or three literals and by wide conjunctions. Only
 if there is none for any label does it look harder: at weaker starts and wide thresholds, and then at explanations that
-leave noise or are not certain. Labels that it explains are settled: their values become literals for the next rung.
+leave noise or are not likely to hold on new examples. Labels that it explains are settled: their values become literals
+for the next rung.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from torch import Tensor
 from rungwise._validation import check_whole
 from rungwise.features.literals import literal_thresholds
 from rungwise.features.screening import Beam, Screen
-from rungwise.fitting.gates import Examples, Gate, judge
+from rungwise.fitting.gates import LIKELY, SIGNIFICANT, SURE, Examples, Gate, judge
 from rungwise.fitting.wide_gates import find_conjunctions, find_thresholds
 
 # Sets kept for each label. The pairs inside a gate of three literals are among the best, not always the best.
@@ -132,7 +133,7 @@ class GateSearch:
         Parameters
         ----------
         refuse : callable
-            Is asked about every rung of gates that leave noise or are not certain, and returns the labels that have
+            Is asked about every rung of gates that leave noise or are not likely, and returns the labels that have
             something better. For these no more such gates are offered.
         """
         labels = self.open.nonzero()[:, 0]
@@ -141,10 +142,13 @@ class GateSearch:
         found = _Found(self.examples)
         first_new = self.screen.n_screened
         self.screen.screen_pairs(labels, self.beams[0])
-        self._judge_faultless(found, labels)
+        self._judge_faultless(found, labels, SURE)
         self._extend(found.missing(labels), first_new, _FEW, _QUICK_SCORE)
-        self._judge_faultless(found, found.missing(labels))
-        found.add(find_conjunctions(self.screen, self.examples, self.rows, found.missing(labels), certain=True))
+        for share in (SURE, LIKELY):
+            if share == SURE or not found.gates:
+                self._judge_faultless(found, found.missing(labels), share)
+                left = found.missing(labels)
+                found.add(find_conjunctions(self.screen, self.examples, self.rows, left, share))
         if not found.gates:
             self._look_harder(found, labels)
         if not found.gates:
@@ -153,8 +157,9 @@ class GateSearch:
             self._accept_doubtful(found, labels, refuse)
         return self._settle(found.gates) if found.gates else None
 
-    def _judge_faultless(self, found: "_Found", labels: Tensor) -> None:
+    def _judge_faultless(self, found: "_Found", labels: Tensor, share: float) -> None:
         """Judge the single literals and the sets in the beams that seem to leave no error."""
+        found.share = share
         literal, position = (self.screen.correlations[:, labels].abs() > _FAULTLESS_SCORE**0.5).nonzero(as_tuple=True)
         found.judge(labels[position], literal[:, None])
         for beam in self.beams[: max(0, self.fan_in - 1)]:
@@ -176,8 +181,8 @@ class GateSearch:
         for beam in self.beams:
             beam.fresh[labels] = True
         self._extend(labels, 0, _BEAM, _LEAST_SCORE)
-        self._judge_faultless(found, labels)
-        found.add(find_thresholds(self.screen, self.examples, found.missing(labels), certain=True))
+        self._judge_faultless(found, labels, LIKELY)
+        found.add(find_thresholds(self.screen, self.examples, found.missing(labels), LIKELY))
 
     def _look_for_parities(self, found: "_Found", labels: Tensor) -> bool:
         """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
@@ -187,22 +192,22 @@ class GateSearch:
             return False
         self.screen.screen_parities(labels, self._parities_from, self.beams[1])
         self._parities_from = n_literals
-        self._judge_faultless(found, labels)
+        self._judge_faultless(found, labels, LIKELY)
         return True
 
     def _accept_doubtful(self, found: "_Found", labels: Tensor, refuse: Callable[[Rung], set[int]]) -> None:
-        """Take gates that leave noise or are not certain, those of the fewest expected errors, if nothing is better."""
+        """Take gates that leave noise or are not likely, those of the fewest expected errors, if nothing is better."""
         while not found.gates:
             labels = labels[~self._refused[labels]]
-            doubtful = _Found(self.examples, _MAX_NOISE, certain=False)
+            doubtful = _Found(self.examples, _MAX_NOISE, SIGNIFICANT)
             doubtful.judge(labels, self.screen.correlations[:, labels].abs().argmax(0)[:, None])
             for beam in self.beams[: max(0, self.fan_in - 1)]:
                 position, rank = (beam.scores[labels, :_NOISY_SETS] > _LEAST_SCORE).nonzero(as_tuple=True)
                 doubtful.judge(labels[position], beam.sets[labels[position], rank])
             gates = doubtful.complete_gates()
             left = doubtful.missing(labels)
-            gates |= find_conjunctions(self.screen, self.examples, self.rows, left, certain=False)
-            gates |= find_thresholds(self.screen, self.examples, left, certain=False)
+            gates |= find_conjunctions(self.screen, self.examples, self.rows, left, SIGNIFICANT)
+            gates |= find_thresholds(self.screen, self.examples, left, SIGNIFICANT)
             if not gates:
                 return
             errors = {label: self.examples.expected_error(label, gate) for label, gate in gates.items()}
@@ -246,14 +251,14 @@ class _Found:
     examples : Examples
     max_error : float
         Gates that leave more errors are not taken.
-    certain : bool
-        Whether gates have to be certain, or significant only.
+    share : float
+        Whether gates have to be `SURE`, `LIKELY` or `SIGNIFICANT`.
     """
 
-    def __init__(self, examples: Examples, max_error: float = 0.0, certain: bool = True) -> None:
+    def __init__(self, examples: Examples, max_error: float = 0.0, share: float = SURE) -> None:
         self.examples = examples
         self.max_error = max_error
-        self.certain = certain
+        self.share = share
         self.gates: dict[int, Gate] = {}
         self._rank: dict[int, tuple[float, float]] = {}
         self._best_uneven: dict[int, float] = {}
@@ -279,8 +284,8 @@ class _Found:
             self._best_uneven[label] = max(saving, self._best_uneven.get(label, saving))
         # The bits that noise costs count against significance, not as part of what could be wrong.
         noise = self.examples.prior_bits[labels] - verdicts.bits - verdicts.saving
-        longest = self.examples.longest_code(labels, sets.shape[1], self.certain)
-        significant = verdicts.bits + noise <= self.examples.longest_code(labels, sets.shape[1], certain=False)
+        longest = self.examples.longest_code(labels, sets.shape[1], self.share)
+        significant = verdicts.bits + noise <= self.examples.longest_code(labels, sets.shape[1], SIGNIFICANT)
         good = (verdicts.error <= self.max_error) & (verdicts.bits <= longest) & significant
         for i in good.nonzero()[:, 0].tolist():
             label, rank = int(labels[i]), (float(verdicts.saving[i]), float(verdicts.least_seen[i]))

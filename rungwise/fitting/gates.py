@@ -7,10 +7,11 @@ Ehrenfeucht, Haussler and Warmuth, 1987). Such an explanation cannot have memori
 gives for the training rows are honest.
 
 The same code bounds how often an explanation without training errors is wrong on new examples: at most
-(bits + log2(n_labels / δ)) ln 2 / n of the time. A gate of more than two literals is certain if this is at most a
-quarter of the errors of predicting the label by its frequency. Significance alone would let a chain of thresholds that
-picks out a few examples of real data pass for the truth; such a gate has to prove better than the features at hand.
-Gates of one or two literals are the simplest explanations that there are, and significance is enough.
+(bits + log2(n_labels / δ)) ln 2 / n of the time. A gate of more than two literals is sure, or likely, if this is at
+most a small share of the errors of predicting the label by its frequency. Significance alone would let a chain of
+thresholds that picks out a few examples of real data pass for the truth, or a gate of three literals stand in for one
+of two that a later rung would have shown. Gates of one or two literals are the simplest explanations that there are,
+and significance is enough.
 
 Labels may be noisy. A truth table that is wrong equally often in every cell is complete, and what remains is noise; if
 some cells are wrong more often than others, something is missing.
@@ -26,8 +27,8 @@ from rungwise.features.screening import cell_index
 
 # δ = 2^-10: a wrong explanation is believed in at most one of a thousand fits.
 CONFIDENCE_BITS = 10.0
-# Errors that a certain gate may make on new examples, as a share of those of the label's frequency.
-_CERTAIN_SHARE = 0.25
+# Errors that a gate may make on new examples, as a share of those of the label's frequency.
+SURE, LIKELY, SIGNIFICANT = 0.1, 0.25, 1.0
 LN2 = log(2)
 _MAX_ENTRIES = 20_000_000
 
@@ -97,10 +98,6 @@ class Examples:
         self._literals = torch.empty(max_literals, len(targets), dtype=torch.bool)
         self.n_literals = 0
 
-    def expected_error(self, label: int, gate: Gate) -> float:
-        """Return the error rate of a gate on new examples that its errors and its code allow for."""
-        return min(0.5, gate.error + gate.bits * LN2 / float(self.weights[label].sum()))
-
     @property
     def literals(self) -> Tensor:
         """The literals, (n_literals, n), bool."""
@@ -111,14 +108,31 @@ class Examples:
         self._literals[self.n_literals : self.n_literals + len(literals)] = literals
         self.n_literals += len(literals)
 
-    def longest_code(self, labels: Tensor, n_literals: int, certain: bool) -> Tensor:
-        """Return the most bits of a significant, or a certain, explanation by so many literals, (n_labels,)."""
+    def longest_code(self, labels: Tensor, n_literals: int, share: float) -> Tensor:
+        """Return the most bits of a gate of so many literals that is believed, (n_labels,).
+
+        Parameters
+        ----------
+        labels : Tensor of shape (n_labels,)
+        n_literals : int
+        share : float
+            `SURE`, `LIKELY` or `SIGNIFICANT`.
+        """
         significant = self.prior_bits[labels] - self._confidence
-        if n_literals <= 2 or not certain:
+        if n_literals <= 2 or share == SIGNIFICANT:
             return significant
+        return torch.minimum(significant, self._bits_for(labels, share))
+
+    def expected_error(self, label: int, gate: Gate) -> float:
+        """Return the error rate of a gate on new examples: as on the old ones if it is likely, else its bound."""
+        likely = gate.bits <= float(self._bits_for(torch.tensor([label]), LIKELY))
+        unseen = 0.0 if likely else gate.bits * LN2 / float(self.weights[label].sum())
+        return min(0.5, gate.error + unseen)
+
+    def _bits_for(self, labels: Tensor, share: float) -> Tensor:
+        """Return the bits for which the bound on errors is a share of those of the frequency, (n_labels,)."""
         positive, total = self.positive[labels].sum(1), self.weights[labels].sum(1)
-        few_errors = _CERTAIN_SHARE * torch.minimum(positive, total - positive) / LN2 - self._confidence
-        return torch.minimum(significant, few_errors)
+        return share * torch.minimum(positive, total - positive) / LN2 - self._confidence
 
     def cell_counts(self, labels: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weight of positive and of all examples in each cell, two (n_sets, 2 ** size)."""

@@ -17,7 +17,7 @@ _ROUNDING = 1e-9
 
 
 def find_conjunctions(
-    screen: Screen, examples: Examples, rows: Tensor, labels: Tensor, certain: bool
+    screen: Screen, examples: Examples, rows: Tensor, labels: Tensor, share: float
 ) -> dict[int, Gate]:
     """Return gates for the labels that are a conjunction of literals on all examples, or the complement of one.
 
@@ -34,8 +34,8 @@ def find_conjunctions(
         The rows of `examples` that `screen` looks at.
     labels : Tensor of shape (n_labels,)
         The labels to look for.
-    certain : bool
-        Whether to return certain gates only, or all that are significant; see `rungwise.fitting.gates`.
+    share : float
+        `SURE`, `LIKELY` or `SIGNIFICANT`; see `rungwise.fitting.gates`.
     """
     literals = screen.literals
     positive = (examples.positive[labels][:, rows] > 0).to(literals)
@@ -51,13 +51,13 @@ def find_conjunctions(
         promising = (excluded | (outside == 0)).all(1) & (n_asked[:, 0] > 0)
         for position in promising.nonzero()[:, 0].tolist():
             label = int(labels[position])
-            gate = _cover(examples, label, value, certain)
+            gate = _cover(examples, label, value, share)
             if gate is not None and (label not in gates or gate.bits < gates[label].bits):
                 gates[label] = gate
     return gates
 
 
-def _cover(examples: Examples, label: int, value: bool, certain: bool) -> Gate | None:
+def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | None:
     """Return the conjunction that makes the label equal to ``value``; None if there is none worth its code."""
     annotated = examples.weights[label] > 0
     positive = examples.positive[label] > 0
@@ -80,7 +80,7 @@ def _cover(examples: Examples, label: int, value: bool, certain: bool) -> Gate |
             chosen = others
     k = len(chosen)
     bits = log2_choose(examples.n_literals, k) + k + 1  # the value of each literal, and of the label
-    if bits > examples.longest_code(torch.tensor([label]), k, certain):
+    if bits > examples.longest_code(torch.tensor([label]), k, share):
         return None
     # All k literals as asked: their signed sum is k, else at most k - 2.
     outcome = 1.0 if value else -1.0
@@ -88,7 +88,7 @@ def _cover(examples: Examples, label: int, value: bool, certain: bool) -> Gate |
     return Gate(tuple(candidates[chosen].tolist()), 0.0, bits, weights=weights, constant=outcome * (1.0 - k))
 
 
-def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, certain: bool) -> dict[int, Gate]:
+def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, share: float) -> dict[int, Gate]:
     """Return gates for the labels that are, on all examples, a threshold of a weighted sum of few literals.
 
     A squared hinge with an L1 penalty, minimised for all labels at once by accelerated proximal gradient steps (FISTA:
@@ -105,7 +105,7 @@ def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, certain:
         support = order[size[order] > 0.2 * size[order[0]]]
         k = len(support)
         bits = log2_choose(examples.n_literals, k) + k * k  # there are fewer than 2^(k²) thresholds of k bits
-        if k < 3 or bits > examples.longest_code(labels[position, None], k, certain):
+        if k < 3 or bits > examples.longest_code(labels[position, None], k, share):
             continue
         annotated = examples.weights[label] > 0
         cells = cell_index(examples.literals[:, annotated], support[None])[0]

@@ -66,9 +66,9 @@ def test_gradients_of_any_size_are_scored_as_labels_are():
         assert score == pytest.approx(expected, abs=2e-4)
 
 
-def test_with_missing_annotations_the_moments_of_the_literals_are_those_of_all_rows():
+def test_with_missing_annotations_the_moments_of_the_literals_are_those_of_the_mean_weights():
     # That saves one product for every label, and makes the scores approximate: cᵀ Σ⁻¹ c, with c the correlations with
-    # the annotated targets and Σ the correlations of the literals on all rows.
+    # the annotated targets and Σ the correlations of the literals on all rows, by their mean weight over the labels.
     literals, targets = draw(n=2000)
     weights = np.random.default_rng(5).binomial(1, 0.5, size=targets.shape).astype(float)
     beam = all_pairs(make_screen(literals, targets, weights), 4)
@@ -77,8 +77,9 @@ def test_with_missing_annotations_the_moments_of_the_literals_are_those_of_all_r
         y = targets[seen, label]
         for (a, b), score in scores_of(beam, label).items():
             columns = np.stack([literals[a], literals[b], literals[a] * literals[b]])
-            centred = columns - columns.mean(1, keepdims=True)
-            covariance = centred @ centred.T / centred.shape[1]
+            share = weights.mean(1) / weights.sum() * weights.shape[1]
+            centred = columns - columns @ share[:, None]
+            covariance = centred * share @ centred.T
             c = centred[:, seen] @ (y - y.mean()) / len(y) / y.std()
             assert score == pytest.approx(c @ np.linalg.solve(covariance, c), abs=1e-3)
             # What the approximation costs: sampling error of the moments.
@@ -255,11 +256,10 @@ def test_score_of_a_parity_is_its_squared_correlation():
     literals, targets = draw()
     screen, beam = make_screen(literals, targets), Beam.empty(4, 84, 3)
     screen.screen_parities(torch.arange(4), 0, beam)
-    standard = (literals - literals.mean(1, keepdims=True)) / literals.std(1, keepdims=True)
     scores = scores_of(beam, 1)
     assert set(scores) == set(combinations(range(9), 3))
     for members, score in scores.items():
-        expected = np.corrcoef(standard[list(members)].prod(axis=0), targets[:, 1])[0, 1] ** 2
+        expected = np.corrcoef(literals[list(members)].prod(axis=0), targets[:, 1])[0, 1] ** 2
         assert score == pytest.approx(expected, abs=1e-4)
 
 

@@ -122,5 +122,5 @@ def test_constant_entries_and_labels_without_pattern_leave_linear_units():
 @pytest.mark.parametrize("name", ["fan_in", "n_thresholds", "width"])
 @pytest.mark.parametrize("value", [0, -1, 2.5, True, "3"])
 def test_unusable_setting_is_named_with_its_value(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be a positive integer, however: {name}={value!r}"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, however: {name}={value!r}"):
         SparseFeatures(**{name: value})

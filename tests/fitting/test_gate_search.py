@@ -351,5 +351,5 @@ def test_positions_seen_are_inputs_too():
 @pytest.mark.parametrize("name", ["fan_in", "n_thresholds"])
 @pytest.mark.parametrize("value", [0, -1, 2.5, True])
 def test_unusable_setting_is_named_with_its_value(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be a positive integer, however: {name}={value!r}"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, however: {name}={value!r}"):
         GateSettings(**{name: value})

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rungwise.fitting.gates import CONFIDENCE_BITS, Examples, Gate, entropy_bits, judge, log2_choose
+from rungwise.fitting.gates import CONFIDENCE_BITS, SIGNIFICANT, Examples, Gate, entropy_bits, judge, log2_choose
 
 
 def make_examples(literals, targets, weights=None):
@@ -103,7 +103,9 @@ def test_weight_two_is_the_row_twice():
 
 def test_more_labels_must_save_more():
     def least(n_labels):
-        return make_examples(np.zeros((1, 5), dtype=bool), np.ones((5, n_labels))).least_saving
+        # A constant label has no bits to save: what is missing is what must be saved.
+        examples = make_examples(np.zeros((1, 5), dtype=bool), np.ones((5, n_labels)))
+        return -float(examples.longest_code(torch.tensor([0]), 2, SIGNIFICANT))
 
     assert least(1) == CONFIDENCE_BITS
     assert least(64) == pytest.approx(CONFIDENCE_BITS + 6)

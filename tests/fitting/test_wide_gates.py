@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rungwise.features.screening import Screen
-from rungwise.fitting.gates import Examples
+from rungwise.fitting.gates import SIGNIFICANT, Examples
 from rungwise.fitting.wide_gates import find_conjunctions, find_thresholds
 
 
@@ -23,12 +23,12 @@ def prepare(literals, targets, weights=None):
 
 def conjunctions(literals, targets, weights=None):
     screen, examples, rows = prepare(literals, targets, weights)
-    return find_conjunctions(screen, examples, rows, torch.arange(targets.shape[1]))
+    return find_conjunctions(screen, examples, rows, torch.arange(targets.shape[1]), SIGNIFICANT)
 
 
 def thresholds(literals, targets, weights=None):
     screen, examples, _ = prepare(literals, targets, weights)
-    return find_thresholds(screen, examples, torch.arange(targets.shape[1]))
+    return find_thresholds(screen, examples, torch.arange(targets.shape[1]), SIGNIFICANT)
 
 
 def signs(condition):
@@ -136,5 +136,5 @@ def test_no_labels_ask_for_nothing():
     literals = np.random.default_rng(0).random((5, 100)) < 0.5
     screen, examples, rows = prepare(literals, np.ones((100, 2)))
     nobody = torch.empty(0, dtype=torch.long)
-    assert find_thresholds(screen, examples, nobody) == {}
-    assert find_conjunctions(screen, examples, rows, nobody) == {}
+    assert find_thresholds(screen, examples, nobody, SIGNIFICANT) == {}
+    assert find_conjunctions(screen, examples, rows, nobody, SIGNIFICANT) == {}
