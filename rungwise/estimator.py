@@ -32,7 +32,7 @@ from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
 
 # Up to this many rows double precision costs little, and results agree to the last digits that people compare.
-_DOUBLE_PRECISION_ROWS = 2000
+_DOUBLE_PRECISION_ROWS = 700
 
 
 class RungwiseClassifier(ClassifierMixin, BaseEstimator):

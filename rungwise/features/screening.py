@@ -17,6 +17,8 @@ from torch import Tensor
 
 # Entries of a score matrix handled at a time: 512 KiB in single precision stay in a core's cache.
 _CHUNK = 131_072
+# 256 bits tell a parity from 10^9 others many times over.
+_PARITY_ROWS = 256
 # A product whose variance beyond its factors is below this is one of them, up to rounding.
 _LEAST_VARIANCE = 1e-4
 
@@ -186,15 +188,21 @@ class Screen:
         return scores.square_().addcmul_(alone, alone)
 
     def screen_parities(self, labels: Tensor, first_new: int, beam: Beam) -> None:
-        """Score by their product alone all sets of three literals of which one is at ``first_new`` or later."""
-        gradients = self.gradients[:, labels].contiguous()
-        chunk = max(16, _CHUNK // max(1, len(labels)))
+        """Score by their product alone all sets of three literals of which one is at ``first_new`` or later.
+
+        A parity agrees with its label on all rows or on half of them: some of the rows tell them apart.
+        """
+        some = slice(None, None, max(1, self._literals.shape[1] // _PARITY_ROWS))
+        literals = self.literals[:, some].contiguous()
+        share = self._shares[some] / self._shares[some].sum().clamp(min=torch.finfo(self._shares.dtype).tiny)
+        weight = self.weights[some][:, labels].sum(0).clamp(min=torch.finfo(self._shares.dtype).tiny)
+        gradients = self.gradients[some][:, labels] * (self.total[labels] / weight)
+        chunk = max(16, _CHUNK // max(_PARITY_ROWS, len(labels)))
         for c in range(max(2, first_new), self.n_literals):
             offers = []
-            pairs = torch.combinations(torch.arange(c))
-            for part in pairs.split(chunk):
-                product = self._literals[part[:, 0]] * self._literals[part[:, 1]] * self._literals[c]
-                variance = (1 - (product @ self._shares).square()).clamp(min=_LEAST_VARIANCE)
+            for part in torch.combinations(torch.arange(c)).split(chunk):
+                product = literals[part[:, 0]] * literals[part[:, 1]] * literals[c]
+                variance = (1 - (product @ share).square()).clamp(min=_LEAST_VARIANCE)
                 scores = (product @ gradients).square_() / variance[:, None]
                 self.operations += 2.0 * scores.numel() * product.shape[1]
                 row, column = _above(scores, beam.scores[labels, -1], beam.scores.shape[1])

@@ -6,6 +6,7 @@ number of literals, clip(w · literals + b), each the difference of two ReLU uni
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from rungwise.features.screening import Beam, Screen
 # Rows that screening looks at: enough to tell a correlation of 0.1 from chance among a million candidates.
 _MAX_ROWS = 4096
 # Of more literals, those that say most about some label alone are paired.
-_MAX_LITERALS = 1024
+_MAX_LITERALS = 512
 # Pairs kept for each label.
 _BEAM = 16
 
@@ -88,13 +89,39 @@ class SparseLayer(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return the hidden units, (n, n_linear + n_products + n_wide), of a stream of shape (n, n_entries)."""
-        literals = torch.where(stream[:, self.entry] > self.threshold, 1.0, -1.0).to(stream.dtype)
+        literals = self._literals(stream[:, self.entry])
+        return torch.cat([stream[:, self.linear], self._products(literals, self.products), self._wide(literals)], dim=1)
+
+    def responses(self, stream: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """Return the units as a function of one entry's values; only units that see the entry are computed again."""
+        units, literals = self(stream), self._literals(stream[:, self.entry])
+        n_linear, n_products = len(self.linear), len(self.products)
+
+        def changed(entry: int, values: Tensor) -> Tensor:
+            own = self.entry == entry
+            other, result = literals.clone(), units.clone()
+            other[:, own] = torch.where(values[:, None] > self.threshold[own], 1.0, -1.0).to(values)
+            result[:, (self.linear == entry).nonzero()[:, 0]] = values[:, None]
+            seeing = torch.cat([own, own.new_zeros(1)])[self.products].any(1).nonzero()[:, 0]
+            result[:, n_linear + seeing] = self._products(other, self.products[seeing])
+            result[:, n_linear + n_products :] = self._wide(other)
+            return result
+
+        return changed
+
+    def _literals(self, values: Tensor) -> Tensor:
+        return torch.where(values > self.threshold, 1.0, -1.0).to(values.dtype)
+
+    @staticmethod
+    def _products(literals: Tensor, products: Tensor) -> Tensor:
         with_one = torch.cat([literals, literals.new_ones(len(literals), 1)], dim=1)
-        products = with_one.new_ones(len(literals), len(self.products))
-        for factor in self.products.T:
-            products = products * with_one[:, factor]
-        wide = (literals @ self.wide_weight + self.wide_bias).clamp(-1.0, 1.0)
-        return torch.cat([stream[:, self.linear], products, wide], dim=1)
+        result = with_one.new_ones(len(literals), len(products))
+        for factor in products.T:
+            result = result * with_one[:, factor]
+        return result
+
+    def _wide(self, literals: Tensor) -> Tensor:
+        return (literals @ self.wide_weight + self.wide_bias).clamp(-1.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from rungwise._validation import check_whole
 from rungwise.features.literals import literal_thresholds
 from rungwise.features.screening import Beam, Screen
-from rungwise.fitting.gates import LIKELY, SIGNIFICANT, SURE, Examples, Gate, judge
+from rungwise.fitting.gates import LIKELY, SIGNIFICANT, SURE, Examples, Gate, judge, log2_choose
 from rungwise.fitting.wide_gates import find_conjunctions, find_thresholds
 
 # Sets kept for each label. The pairs inside a gate of three literals are among the best, not always the best.
@@ -34,8 +34,8 @@ _MAX_NOISE, _NOISE_FACTOR = 0.25, 2.0
 # Rows that screening looks at. It ranks candidates; verdicts are passed on all rows. log2 of all (pair, label) is about
 # 33 for 2,400 labels, and 512 bits tell so many apart many times over.
 _MAX_ROWS, _MIN_ROWS, _MAX_OPERATIONS = 1024, 512, 2e12
-# Parities of three are tried while that takes some seconds at most.
-_MAX_PARITY_OPERATIONS = 5e11
+# Parities of three are tried while there are at most so many (set, label): that takes some seconds.
+_MAX_PARITIES = 5e8
 # Of more input literals, those that say most about some label alone are kept.
 _MAX_INPUT_LITERALS = 4096
 
@@ -187,8 +187,10 @@ class GateSearch:
     def _look_for_parities(self, found: "_Found", labels: Tensor) -> bool:
         """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
         n_literals = self.screen.n_literals
-        operations = n_literals**3 / 3 * len(labels) * len(self.rows)
-        if self.fan_in < 3 or operations > _MAX_PARITY_OPERATIONS:
+        bits = log2_choose(n_literals, 3) + 2**3
+        labels = labels[self.examples.longest_code(labels, 3, LIKELY) >= bits]
+        n_sets = (n_literals**3 - self._parities_from**3) / 6
+        if self.fan_in < 3 or len(labels) == 0 or n_sets * max(8, len(labels)) > _MAX_PARITIES:
             return False
         self.screen.screen_parities(labels, self._parities_from, self.beams[1])
         self._parities_from = n_literals

@@ -171,11 +171,15 @@ def _add_block(
         own = taken & (best == which)
         if not own.any():
             continue
-        layers.append(proposal.layer)
-        weights.append(proposal.readout.weight * own)
+        if layers and layers[-1] is proposal.layer:  # the same units, from another start
+            weights[-1] = weights[-1] + proposal.readout.weight * own
+        else:
+            layers.append(proposal.layer)
+            weights.append(proposal.readout.weight * own)
         bias[own], penalty[own] = proposal.readout.bias[own], proposal.readout.penalty[own]
         estimates[:, own], keep[own] = proposal.estimates[:, own], proposal.kept
-        _attribute(training, proposal, labels, gained & own)
+        if (gained & own).any():
+            _attribute(training, proposal, labels, gained & own)
     layer = layers[0] if len(layers) == 1 else JoinedLayer(layers)
     weight = torch.cat(weights)[:, taken]
     training.add(Block(layer, weight, bias[taken], labels[taken], keep[taken]), estimates[:, taken], penalty[taken])
@@ -192,13 +196,22 @@ def _proposals(
         layer = feature_map.fit(entries, training.generators.layers, bare, training.stream.label_entries)
         if layer is None:
             continue
-        hidden = layer(entries)
-        for offset in [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]:
-            objective = replace(bare, hidden=hidden, offset=offset)
-            readout = fit_readout(objective, training.folds, penalties, solver, training.generators.solver)
+        offsets = [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]
+        # All starts in one problem: they share the hidden units, and so everything that is costly about them.
+        repeated = replace(
+            bare,
+            hidden=layer(entries),
+            targets=bare.targets.repeat(1, len(offsets)),
+            weights=bare.weights.repeat(1, len(offsets)),
+            offset=torch.cat(offsets, dim=1),
+        )
+        readouts = fit_readout(repeated, training.folds, penalties, solver, training.generators.solver)
+        for start, offset in enumerate(offsets):
+            columns = slice(start * len(labels), (start + 1) * len(labels))
+            readout = readouts.select(columns)
             estimates = offset + readout.honest_update
             loss, _ = training.loss_and_error(estimates, labels)
-            proposals.append(_Proposal(layer, readout, objective, offset is before, estimates, loss))
+            proposals.append(_Proposal(layer, readout, replace(bare, offset=offset), offset is before, estimates, loss))
     return proposals
 
 

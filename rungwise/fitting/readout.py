@@ -20,6 +20,8 @@ PENALTIES = (math.inf, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 """Penalties tried, in units of the hidden units' mean squared norm. Infinity fits the constant alone; below 1e-7 single
 precision resolves nothing."""
 
+_SMALL_PENALTY = 1e-5
+
 SOLVERS = ("exact", "sgd")
 
 
@@ -45,6 +47,11 @@ class Readout:
     fold_bias: Tensor
     honest_update: Tensor
     penalty: Tensor
+
+    def select(self, labels: slice) -> "Readout":
+        """Return the readout of some of the labels."""
+        parts = self.weight, self.bias, self.fold_weight, self.fold_bias, self.honest_update, self.penalty
+        return Readout(*(part[..., labels] for part in parts))
 
 
 def fit_readout(
@@ -104,6 +111,10 @@ def fit_readout(
                 "finite, a larger penalty helps"
             )
         better = loss < best_loss
+        # Large penalties can be worse than the constant alone where small ones are not; once they are small, honest
+        # losses only rise.
+        if penalty <= _SMALL_PENALTY and not better.any():
+            break
         best_loss = torch.where(better, loss, best_loss)
         chosen[better] = penalty
         honest[:, better] = update[:, better]
