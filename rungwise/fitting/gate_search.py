@@ -117,6 +117,8 @@ class GateSearch:
         self.threshold = torch.empty(0, dtype=inputs.dtype)
         self.beams = [Beam.empty(self.n_labels, _BEAM, size) for size in range(2, max(2, self.fan_in) + 1)]
         self.open = torch.ones(self.n_labels, dtype=torch.bool)
+        # Of the labels that were open when a rung was last looked for in earnest.
+        self._thresholds: dict[int, Gate] = {}
         self._refused = torch.zeros(self.n_labels, dtype=torch.bool)
         self._parities_from = 0
         if len(entry) > _MAX_INPUT_LITERALS:
@@ -182,7 +184,8 @@ class GateSearch:
             beam.fresh[labels] = True
         self._extend(labels, 0, _BEAM, _LEAST_SCORE)
         self._judge_faultless(found, labels, LIKELY)
-        found.add(find_thresholds(self.screen, self.examples, found.missing(labels), LIKELY))
+        self._thresholds = find_thresholds(self.screen, self.examples, found.missing(labels), SIGNIFICANT)
+        found.add({label: gate for label, gate in self._thresholds.items() if self.examples.is_likely(label, gate)})
 
     def _look_for_parities(self, found: "_Found", labels: Tensor) -> bool:
         """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
@@ -209,7 +212,7 @@ class GateSearch:
             gates = doubtful.complete_gates()
             left = doubtful.missing(labels)
             gates |= find_conjunctions(self.screen, self.examples, self.rows, left, SIGNIFICANT)
-            gates |= find_thresholds(self.screen, self.examples, left, SIGNIFICANT)
+            gates |= {label: self._thresholds[label] for label in left.tolist() if label in self._thresholds}
             if not gates:
                 return
             errors = {label: self.examples.expected_error(label, gate) for label, gate in gates.items()}

@@ -125,9 +125,12 @@ class Examples:
 
     def expected_error(self, label: int, gate: Gate) -> float:
         """Return the error rate of a gate on new examples: as on the old ones if it is likely, else its bound."""
-        likely = gate.bits <= float(self._bits_for(torch.tensor([label]), LIKELY))
-        unseen = 0.0 if likely else gate.bits * LN2 / float(self.weights[label].sum())
+        unseen = 0.0 if self.is_likely(label, gate) else gate.bits * LN2 / float(self.weights[label].sum())
         return min(0.5, gate.error + unseen)
+
+    def is_likely(self, label: int, gate: Gate) -> bool:
+        """Return whether the bound on a gate's errors is a small share of those of the label's frequency."""
+        return gate.bits <= float(self._bits_for(torch.tensor([label]), LIKELY))
 
     def _bits_for(self, labels: Tensor, share: float) -> Tensor:
         """Return the bits for which the bound on errors is a share of those of the frequency, (n_labels,)."""
