@@ -61,7 +61,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     loss : {"squared", "squared_hinge", "logistic"}
         Convex loss of the label margins.
     solver : {"exact", "sgd"}
-        How a readout is fitted; "sgd" is the paper's algorithm, slower and with the same result.
+        How a readout is fitted; "sgd" is the paper's algorithm: slower, and it
+        warns where it stops short of the same result.
     penalty : "auto" or float, positive
         Ridge penalty of the readouts, in units of the hidden units' mean squared norm; "auto" chooses for each label
         and block by honest loss.

@@ -6,7 +6,7 @@ score for a label is the R² of predicting the label by its mean in each cell. F
     R²(a, b) = corr(y, b)² + corr(y, a | b)² + corr(y, ab | a, b)²,
 
 the squared correlations with b, with what a adds to b, and with what the product adds to both, so that one matrix
-product of all products ab (residualised and standardised) with the loss gradients of all labels scores them all. Every
+product of all products ab with the loss gradients of all labels, and the moments of the literals, score them all. Every
 pair is screened once: a call looks only at pairs of which one literal is new. Sets grow by one literal at a time.
 """
 
