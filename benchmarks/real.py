@@ -47,14 +47,16 @@ def main(arguments: list[str] | None = None) -> None:
     for line in skipped:
         print(line, flush=True)
     runs = RunFile(options.out / "real-runs.jsonl")
+    wanted: list[tuple[str, str, int]] = []
     for seed in range(1 if options.quick else options.seeds):
-        wanted = [(data, learner, seed) for data in sets for learner in learners]
-        for data, learner, _ in wanted:
+        of_seed = [(data, learner, seed) for data in sets for learner in learners]
+        wanted += of_seed
+        for data, learner, _ in of_seed:
             if options.fresh or not runs.knows(data, learner, seed, options.limit):
                 runs.add(run(data, learner, seed, options.limit))
                 print(_progress(runs.runs[data, learner, seed]), flush=True)
         # After every seed, not only at the end: what is there can be read.
-        _write(options.out, [r for key, r in runs.runs.items() if key[0] in sets and key[1] in learners], sets, skipped)
+        _write(options.out, [runs.runs[key] for key in wanted], sets, skipped)
     print((options.out / "real.md").read_text())
 
 
