@@ -1,9 +1,9 @@
 """What a block sees: feature maps, which give each block its frozen hidden units.
 
 A feature map has ``fit(stream, generator, objective, label_entries)`` and returns the layer, a ``torch.nn.Module`` from
-the stream, (n, n_entries), to hidden units, (n, n_units), for which a readout is then fitted. One whose units are fitted
-to the labels has ``fit_honest`` instead, and brings honest estimates with it. A layer that is to be saved has a ``kind``, listed here, a
-JSON-ready ``config`` and a class method ``from_config``.
+the stream, (n, n_entries), to hidden units, (n, n_units), for which a readout is then fitted. One whose units are
+fitted to the labels has ``fit_honest`` instead, and brings honest estimates with it. A layer that is to be saved has a
+``kind``, listed here, a JSON-ready ``config`` and a class method ``from_config``.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Assign training rows to units and folds by what they contain, not by where they stand.
 
-A row's unit and fold follow from a hash of its content and the seed: copies of a row stay together, the order of rows does
-not matter, and a row of weight 2 is the same as the row twice.
+A row's unit and fold follow from a hash of its content and the seed: copies of a row stay together, the order of rows
+does not matter, and a row of weight 2 is the same as the row twice.
 """
 
 import numpy as np

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rungwise.features import FeatureMap, HonestFeatureMap, JoinedLayer, Opinions
+from rungwise.features import FeatureMap, HonestFeatureMap, JoinedLayer, LinearLayer, Opinions
 from rungwise.fitting.attribution import sampled_loss, shuffle_importance
 from rungwise.fitting.blend import blend
 from rungwise.fitting.climb import FittedGate, climb
@@ -334,7 +334,7 @@ def _importance(
     training: Training, layer: nn.Module, readout: Readout, objective: Objective, members: Tensor
 ) -> Tensor:
     """Return the importance of the stream entries for some of the labels of a readout."""
-    if hasattr(layer, "importance"):
+    if isinstance(layer, LinearLayer):
         return layer.importance(training.stream.entries, readout.weight[:, members])
     judge = sampled_loss(
         training.loss.value, objective.offset[:, members], objective.targets[:, members], objective.weights[:, members]
