@@ -419,7 +419,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         for label, found in fitted.gates.items():
             named = [name_and_row(*literal) for literal in zip(found.entry, found.threshold, strict=True)]
             names, rows = [name for name, _ in named], [row for _, row in named]
-            formulas[label] = gate_formula(found.gate, labels[label], names, rows)
+            formulas[label] = gate_formula(found.gate, found.margin, labels[label], names, rows)
         return formulas
 
     def _feature_names(self) -> list[str]:

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from rungwise.fitting.gates import Gate
-from rungwise.theory.boolean import hypercube
-from rungwise.theory.fit_ptf import ptf_degree, smallest_norm_ptf
 from rungwise.theory.gate_names import name_gate
 from rungwise.theory.polynomial import Polynomial
 
@@ -27,6 +24,10 @@ class Formula:
         For every literal the row of `Hierarchy.importance` that it is about.
     polynomial : Polynomial
         p, of the least degree, and then the least norm, for which |p| >= 1 wherever the literals are ±1.
+    margin : float
+        The smallest y p over the training examples that are annotated with the label, y = ±1: at least 1, as the paper
+        demands of a (K, M)-PTF, if the formula is right on all of them; else -|p| of the worst, at most -1, however
+        many are noise. ``error`` tells how many.
     error : float
         Share of the training examples, by weight, on which the label differs: noise.
     text : str
@@ -37,6 +38,7 @@ class Formula:
     literals: tuple[str, ...]
     parents: tuple[int, ...]
     polynomial: Polynomial
+    margin: float
     error: float
     text: str
 
@@ -61,6 +63,7 @@ class Formula:
             "parents": list(self.parents),
             "exponents": self.polynomial.exponents.tolist(),
             "coefficients": self.polynomial.coefficients.tolist(),
+            "margin": self.margin,
             "error": self.error,
             "text": self.text,
         }
@@ -71,31 +74,17 @@ class Formula:
         exponents = np.array(state["exponents"], dtype=int).reshape(-1, len(state["literals"]))
         polynomial = Polynomial(exponents, np.array(state["coefficients"]))
         names, parents = tuple(state["literals"]), tuple(state["parents"])
-        return cls(state["label"], names, parents, polynomial, state["error"], state["text"])
+        return cls(state["label"], names, parents, polynomial, state["margin"], state["error"], state["text"])
 
 
-def gate_formula(gate: Gate, label: str, literals: Sequence[str], parents: Sequence[int]) -> Formula:
+def gate_formula(gate: Gate, margin: float, label: str, literals: Sequence[str], parents: Sequence[int]) -> Formula:
     """Return the formula of a gate whose literals have these names and are about these parents."""
-    name: str | None
     if gate.table is not None:
-        table = tuple(np.where(gate.table.numpy(), 1, -1).tolist())
-        polynomial = _least_polynomial(table)
-        name = name_gate(np.array(table), literals)
+        name = name_gate(np.where(gate.table.numpy(), 1, -1), literals)
     else:
-        assert gate.weights is not None
-        exponents = np.vstack([np.eye(len(literals), dtype=int), np.zeros((1, len(literals)), dtype=int)])
-        polynomial = Polynomial(exponents, np.array([*gate.weights, gate.constant]))
         name = _name_threshold(gate, literals)
-    text = name or f"sign({polynomial.formula([_quoted(literal) for literal in literals])})"
-    return Formula(label, tuple(literals), tuple(parents), polynomial, gate.error, text)
-
-
-@lru_cache(maxsize=4096)
-def _least_polynomial(table: tuple[int, ...]) -> Polynomial:
-    """Return the polynomial of margin 1 with the signs of a table, of least degree and then of least norm."""
-    K = len(table).bit_length() - 1
-    cube, values = hypercube(K), np.array(table)
-    return smallest_norm_ptf(cube, values, ptf_degree(cube, values, K)).polynomial
+    text = name or f"sign({gate.polynomial.formula([_quoted(literal) for literal in literals])})"
+    return Formula(label, tuple(literals), tuple(parents), gate.polynomial, margin, gate.error, text)
 
 
 def _name_threshold(gate: Gate, literals: Sequence[str]) -> str | None:

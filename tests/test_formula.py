@@ -21,12 +21,12 @@ NAMES = ["a", "b", "c", "d", "e"]
 def of_table(table, error=0.0):
     K = len(table).bit_length() - 1
     gate = Gate(tuple(range(K)), error, 10.0, torch.tensor([value > 0 for value in table]))
-    return gate_formula(gate, "y", NAMES[:K], range(K))
+    return gate_formula(gate, 1.0 if error == 0 else -1.0, "y", NAMES[:K], range(K))
 
 
 def of_threshold(weights, constant=0.0):
     gate = Gate(tuple(range(len(weights))), 0.0, 10.0, weights=tuple(map(float, weights)), constant=constant)
-    return gate_formula(gate, "y", NAMES[: len(weights)], range(len(weights)))
+    return gate_formula(gate, 1.0, "y", NAMES[: len(weights)], range(len(weights)))
 
 
 @pytest.mark.parametrize("K", [1, 2, 3])
@@ -58,7 +58,8 @@ def test_dictionary_round_trip(table, error):
     again = Formula.from_dict(json.loads(json.dumps(formula.to_dict())))
     assert again.to_dict() == formula.to_dict()
     assert str(again) == str(formula)
-    assert (again.parents, again.literals, again.error) == (formula.parents, formula.literals, formula.error)
+    for field in ("parents", "literals", "error", "margin"):
+        assert getattr(again, field) == getattr(formula, field)
     np.testing.assert_array_equal(again.polynomial(hypercube(3)), formula.polynomial(hypercube(3)))
 
 
@@ -91,9 +92,9 @@ def test_other_thresholds_are_written_as_polynomials(weights):
 
 def test_statements_are_bracketed_in_polynomials_only():
     gate = Gate((0, 1, 2), 0.0, 0.0, torch.tensor([False, True, True, False, True, False, False, False]))
-    assert "[age > 50]" in gate_formula(gate, "y", ["age > 50", "b", "c"], range(3)).text
+    assert "[age > 50]" in gate_formula(gate, 1.0, "y", ["age > 50", "b", "c"], range(3)).text
     both = Gate((0, 1), 0.0, 0.0, torch.tensor([False, False, False, True]))
-    assert gate_formula(both, "y", ["age > 50", "b"], range(2)).text == "and(age > 50, b)"
+    assert gate_formula(both, 1.0, "y", ["age > 50", "b"], range(2)).text == "and(age > 50, b)"
 
 
 def test_thresholds_are_in_the_units_of_the_user():
@@ -112,6 +113,22 @@ def test_majority_of_five_is_called_so():
     hierarchy = RungwiseClassifier(random_state=0).fit(X, (X[:, 2:7].sum(1) > 0)[:, None]).hierarchy_
     assert sorted(hierarchy.formula(0).literals) == ["x2", "x3", "x4", "x5", "x6"]
     assert hierarchy.formula(0).text.startswith("majority(")
+
+
+@pytest.mark.parametrize("flipped", [0.0, 0.1])
+def test_margin_is_the_least_over_the_annotated_training_rows(flipped):
+    rng = np.random.default_rng(0)
+    X = rng.choice([-1.0, 1.0], size=(2000, 6))
+    Y = np.column_stack([X[:, :3].sum(1) > 0, X[:, 3:].sum(1) == 3, X[:, 0] * X[:, 5] > 0])
+    Y = (Y ^ (rng.random(Y.shape) < flipped)).astype(float)
+    Y[::3, 0] = np.nan
+    hierarchy = RungwiseClassifier(random_state=0).fit(X, Y).hierarchy_
+    for label in range(3):
+        formula, seen = hierarchy.formula(label), ~np.isnan(Y[:, label])
+        margins = (2 * Y[seen, label] - 1) * formula.polynomial(X[seen][:, list(formula.parents)])
+        assert formula.margin == pytest.approx(margins.min())
+        assert formula.error == pytest.approx((margins < 0).mean())
+        assert formula.margin == pytest.approx(1) if flipped == 0 else formula.margin <= -1
 
 
 def test_label_without_a_formula_has_none():

@@ -10,6 +10,7 @@ product of all products ab with the loss gradients of all labels, and the moment
 pair is screened once: a call looks only at pairs of which one literal is new. Sets grow by one literal at a time.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,9 @@ from torch import Tensor
 
 # Entries of a score matrix handled at a time: 512 KiB in single precision stay in a core's cache.
 _CHUNK = 131_072
+# Most labels and pairs of one matrix product: with so many it runs at full rate, and with more the product and what it
+# is made of leave the cache.
+_MOST_LABELS, _MOST_PAIRS = 512, 1024
 # 256 bits tell a parity from 10^9 others many times over.
 _PARITY_ROWS = 256
 # A product whose variance beyond its factors is below this is one of them, up to rounding.
@@ -78,15 +82,35 @@ class Beam:
         place = labels[kept], rank[kept]
         self.sets[place], self.scores[place], self.fresh[place] = sets[kept], scores[kept], fresh[kept]
 
+    def offer(self, labels: Tensor, sets: Tensor, scores: Tensor) -> None:
+        """Offer to all of some labels the same sets, of which none is held yet; keep the best.
+
+        Parameters
+        ----------
+        labels : Tensor of shape (n_labels,)
+        sets : Tensor of shape (n_sets, size)
+        scores : Tensor of shape (n_sets, n_labels)
+        """
+        better = (scores.amax(0) > self.scores[labels, -1]).nonzero()[:, 0]
+        labels, width = labels[better], self.scores.shape[1]
+        best, place = torch.cat([self.scores[labels], scores.T[better]], dim=1).topk(width, dim=1)
+        new, held = place >= width, place.clamp(max=width - 1)
+        self.sets[labels] = torch.where(
+            new[..., None], sets[(place - width).clamp(min=0)], self.sets[labels[:, None], held]
+        )
+        self.fresh[labels] = new | self.fresh[labels[:, None], held]
+        self.scores[labels] = best
+
 
 def _first_of_each(labels: Tensor, sets: Tensor) -> Tensor:
-    """Return the indices of the first occurrence of each (label, set), in order."""
+    """Return which are the first occurrence of their (label, set), bool."""
     key, base = labels.clone(), int(sets.max()) + 2
     for member in sets.T:
         key = key * base + member + 1
-    _, group = torch.unique(key, return_inverse=True)
-    first = torch.full((int(group.max()) + 1,), len(labels)).scatter_reduce(0, group, torch.arange(len(labels)), "amin")
-    return first.sort().values
+    key, order = key.sort(stable=True)
+    first = torch.empty(len(labels), dtype=torch.bool)
+    first[order] = torch.cat([torch.ones(1, dtype=torch.bool), key[1:] != key[:-1]])
+    return first
 
 
 class Screen:
@@ -141,51 +165,63 @@ class Screen:
 
     def screen_pairs(self, labels: Tensor, beam: Beam) -> None:
         """Score for some labels all pairs of literals of which one is new since the last call; keep the best."""
-        gradients = self.gradients[:, labels].contiguous()
-        correlations = self._correlations[: self.n_literals, labels].contiguous()
-        chunk = max(16, _CHUNK // max(1, len(labels)))
-        offers: list[tuple[Tensor, Tensor, Tensor]] = []
-        n_offers = 0
-        limit = beam.scores[labels, -1]
-        for b in range(max(1, self.n_screened), self.n_literals):
-            own = correlations[b].square()
-            for start in range(0, b, chunk):
-                a = slice(start, min(start + chunk, b))
-                scores = self._pair_scores(a, b, gradients, correlations)
-                scores += own
-                found = _above(scores, limit, beam.scores.shape[1])
-                pairs = torch.stack([found[0] + start, torch.full_like(found[0], b)], dim=1)
-                offers.append((labels[found[1]], pairs, scores[found]))
-                n_offers += len(found[0])
-            if n_offers > 4 * beam.scores.numel() or b == self.n_literals - 1:
-                beam.merge(*(torch.cat(parts) for parts in zip(*offers, strict=True)))
-                offers, n_offers = [], 0
-                limit = beam.scores[labels, -1]
+        for part in labels.split(_MOST_LABELS):
+            gradients = self.gradients[:, part].contiguous()
+            correlations = self._correlations[: self.n_literals, part].contiguous()
+            # Used for one block after another: for each, new memory would cost more time than writing to it.
+            products = gradients.new_empty(_MOST_PAIRS, len(gradients))
+            scores = gradients.new_empty(_MOST_PAIRS, len(part))
+            for a, b in self._blocks():
+                n_pairs = (a.stop - a.start) * (b.stop - b.start)
+                self._score_pairs(a, b, gradients, correlations, products[:n_pairs], scores[:n_pairs])
+                pairs = torch.cartesian_prod(torch.arange(b.start, b.stop), torch.arange(a.start, a.stop)).flip(1)
+                beam.offer(part, pairs, scores[:n_pairs])
         self.n_screened = self.n_literals
 
-    def _pair_scores(self, chosen: slice, b: int, gradients: Tensor, correlations: Tensor) -> Tensor:
-        """Return what some literals a add to literal b in R², (n_chosen, n_labels), alone and by the product.
+    def _blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Yield ranges of literals a and b, at most `_MOST_PAIRS` pairs each, that hold every pair a < b with b new."""
+        start = max(1, self.n_screened)
+        while start < self.n_literals:
+            b = slice(start, min(start + max(1, _MOST_PAIRS // self.n_literals), self.n_literals))
+            for first in range(0, b.stop - 1, _MOST_PAIRS):
+                yield slice(first, min(first + _MOST_PAIRS, b.stop - 1)), b
+            start = b.stop
+
+    def _score_pairs(
+        self, in_a: slice, in_b: slice, gradients: Tensor, correlations: Tensor, products: Tensor, scores: Tensor
+    ) -> None:
+        """Write products of literals, (n_b * n_a, n), and their R², (n_b * n_a, n_labels), -inf unless a < b.
 
         The squares of literals are 1, so that the means of a, b and ab tell all second moments of the three. What is
         left of the product beyond both, ab - α a - β b up to constants, is never formed for the rows: its inner
         products with the gradients follow from those of a, b and ab.
         """
-        a, product = self._literals[chosen], self._literals[chosen] * self._literals[b]
-        mean_a, mean_b, mean_ab = self._means[chosen], self._means[b], product @ self._shares
-        spread_a, spread_b = self._spreads[chosen], self._spreads[b]
+        a, b = self._literals[in_a], self._literals[in_b]
+        mean_a, mean_b = self._means[in_a], self._means[in_b, None]
+        spread_a, spread_b = self._spreads[in_a], self._spreads[in_b, None]
+        mean_ab = (b * self._shares) @ a.T  # (n_b, n_a), as all that follows from it
         rho = (mean_ab - mean_a * mean_b) / (spread_a * spread_b)
         rest = (1 - rho.square()).clamp(min=1e-6)
         with_a, with_b = (mean_b - mean_ab * mean_a) / spread_a, (mean_a - mean_ab * mean_b) / spread_b
         alpha, beta = (with_a - rho * with_b) / rest, (with_b - rho * with_a) / rest
         variance = 1 - mean_ab.square() - alpha * with_a - beta * with_b
         scale = torch.where(variance > _LEAST_VARIANCE, variance.clamp(min=_LEAST_VARIANCE).rsqrt(), 0.0)
-        scores = product @ gradients
-        self.operations += 2.0 * scores.numel() * a.shape[1]
-        scores.addcmul_(alpha[:, None], correlations[chosen], value=-1.0).addr_(beta, correlations[b], alpha=-1.0)
-        scores *= scale[:, None]
-        alone = torch.addr(correlations[chosen], rho, correlations[b], alpha=-1.0)
-        alone *= torch.where(rest > 1e-5, rest.rsqrt(), 0.0)[:, None]
-        return scores.square_().addcmul_(alone, alone)
+        scale_alone = torch.where(rest > 1e-5, rest.rsqrt(), 0.0)
+
+        torch.mul(b[:, None], a, out=products.view(len(b), len(a), -1))
+        torch.mm(products, gradients, out=scores)
+        scores = scores.view(len(b), len(a), -1)
+        of_a, of_b = correlations[in_a], correlations[in_b, None]
+        scores.addcmul_(alpha[..., None], of_a, value=-1).addcmul_(beta[..., None], of_b, value=-1)
+        scores *= scale[..., None]
+        alone = (of_a * scale_alone[..., None]).addcmul_((rho * scale_alone)[..., None], of_b, value=-1)
+        scores.square_().addcmul_(alone, alone).add_(of_b.square())
+
+        # The a that are among the b: half of these pairs are others in reverse.
+        shared = min(max(in_a.start, in_b.start), in_a.stop)
+        reverse = torch.arange(shared, in_a.stop) >= torch.arange(in_b.start, in_b.stop)[:, None]
+        scores[:, shared - in_a.start :].masked_fill_(reverse[..., None], -torch.inf)
+        self.operations += 2.0 * (rho.numel() - int(reverse.sum())) * gradients.numel()
 
     def screen_parities(self, labels: Tensor, first_new: int, beam: Beam) -> None:
         """Score by their product alone all sets of three literals of which one is at ``first_new`` or later.
@@ -205,9 +241,9 @@ class Screen:
                 variance = (1 - (product @ share).square()).clamp(min=_LEAST_VARIANCE)
                 scores = (product @ gradients).square_() / variance[:, None]
                 self.operations += 2.0 * scores.numel() * product.shape[1]
-                row, column = _above(scores, beam.scores[labels, -1], beam.scores.shape[1])
+                row, column, value = _best_above(scores, beam.scores[labels, -1], beam.scores.shape[1])
                 sets = torch.cat([part[row], torch.full((len(row), 1), c)], dim=1)
-                offers.append((labels[column], sets, scores[row, column]))
+                offers.append((labels[column], sets, value))
             beam.merge(*(torch.cat(parts) for parts in zip(*offers, strict=True)))
 
     def extend(self, labels: Tensor, sets: Tensor, first: int, beam: Beam) -> None:
@@ -269,12 +305,9 @@ def cell_index(literals: Tensor, sets: Tensor) -> Tensor:
     return cell
 
 
-def _above(scores: Tensor, limit: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Return (row, column) of the entries above their column's limit; the best ``width`` of a column if many are."""
-    above = scores > limit
-    if int(above.sum()) > 4 * width * len(limit) and len(scores) > width:
-        best = scores.topk(width, dim=0)
-        columns = torch.arange(len(limit)).expand_as(best.indices)
-        return best.indices.flatten(), columns.flatten()
-    row, column = above.nonzero(as_tuple=True)
-    return row, column
+def _best_above(scores: Tensor, limit: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return row, column and value of the entries above their column's limit, of each column the best ``width``."""
+    columns = (scores.amax(0) > limit).nonzero()[:, 0]
+    best = scores.index_select(1, columns).topk(min(width, len(scores)), dim=0)
+    above = best.values > limit[columns]
+    return best.indices[above], columns.expand_as(above)[above], best.values[above]

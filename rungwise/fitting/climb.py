@@ -17,11 +17,15 @@ _MAX_ROWS = 1000
 
 @dataclass(frozen=True)
 class FittedGate:
-    """The gate that settled a label; literal l is whether stream entry ``entry[l]`` exceeds ``threshold[l]``."""
+    """The gate that settled a label; literal l is whether stream entry ``entry[l]`` exceeds ``threshold[l]``.
+
+    ``margin`` is the smallest one on the training rows.
+    """
 
     gate: Gate
     entry: tuple[int, ...]
     threshold: tuple[float, ...]
+    margin: float
 
 
 def climb(
@@ -68,7 +72,7 @@ def climb(
         for label, gate in rung.gates.items():
             literals = list(gate.literals)
             entry, threshold = search.entry[literals].tolist(), search.threshold[literals].tolist()
-            fitted[label] = FittedGate(gate, tuple(entry), tuple(threshold))
+            fitted[label] = FittedGate(gate, tuple(entry), tuple(threshold), search.examples.margin(label, gate))
     return fitted
 
 

@@ -18,12 +18,17 @@ some cells are wrong more often than others, something is missing.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import lgamma, log
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rungwise.features.screening import cell_index
+from rungwise.theory.boolean import hypercube
+from rungwise.theory.fit_ptf import ptf_degree, smallest_norm_ptf
+from rungwise.theory.polynomial import Polynomial
 
 # δ = 2^-10: a wrong explanation is believed in at most one of a thousand fits.
 CONFIDENCE_BITS = 10.0
@@ -65,6 +70,23 @@ class Gate:
             return self.table[cell_index(literals, own)[0]]
         signs = torch.where(literals, 1.0, -1.0).double()
         return torch.tensor(self.weights, dtype=torch.float64) @ signs + self.constant > 0
+
+    @property
+    def polynomial(self) -> Polynomial:
+        """The polynomial of margin 1 with the gate's signs: of a table, of least degree and then of least norm."""
+        if self.table is not None:
+            return _least_polynomial(tuple(np.where(self.table.numpy(), 1, -1).tolist()))
+        assert self.weights is not None
+        k = len(self.weights)
+        exponents = np.vstack([np.eye(k, dtype=int), np.zeros((1, k), dtype=int)])
+        return Polynomial(exponents, np.array([*self.weights, self.constant]))
+
+
+@lru_cache(maxsize=4096)
+def _least_polynomial(table: tuple[int, ...]) -> Polynomial:
+    K = len(table).bit_length() - 1
+    cube, values = hypercube(K), np.array(table)
+    return smallest_norm_ptf(cube, values, ptf_degree(cube, values, K)).polynomial
 
 
 def log2_choose(n: int, k: int) -> float:
@@ -131,6 +153,19 @@ class Examples:
     def is_likely(self, label: int, gate: Gate) -> bool:
         """Return whether the bound on a gate's errors is a small share of those of the label's frequency."""
         return gate.bits <= float(self._bits_for(torch.tensor([label]), LIKELY))
+
+    def margin(self, label: int, gate: Gate) -> float:
+        """Return the smallest margin y p of a gate's polynomial p over the annotated examples."""
+        own = list(gate.literals)
+        if gate.table is not None:
+            # Examples of one cell have one p: it is enough to know which cells have which labels.
+            positive, total = self.cell_counts(torch.tensor([label]), torch.tensor([own]))
+            values = torch.from_numpy(gate.polynomial(hypercube(len(own))))
+            return float(torch.cat([values[positive[0] > 0], -values[total[0] > positive[0]]]).min())
+        annotated = self.weights[label] > 0
+        rows = torch.where(self.literals[own][:, annotated].T, 1, -1)
+        y = torch.where(self.positive[label, annotated] > 0, 1, -1)
+        return float((y * torch.from_numpy(gate.polynomial(rows.numpy()))).min())
 
     def _bits_for(self, labels: Tensor, share: float) -> Tensor:
         """Return the bits for which the bound on errors is a share of those of the frequency, (n_labels,)."""

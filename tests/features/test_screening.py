@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rungwise.features import screening
 from rungwise.features.screening import Beam, Screen, cell_index
 
 
@@ -165,6 +166,24 @@ def test_beam_holds_the_best_pairs_without_duplicates(width, n_literals):
     assert beam.fresh.all()
 
 
+@pytest.mark.parametrize("n_pairs", [1, 4, 25, 64])
+def test_blocks_of_any_size_find_the_pairs_that_regressions_find(monkeypatch, n_pairs):
+    monkeypatch.setattr(screening, "_MOST_PAIRS", n_pairs)
+    monkeypatch.setattr(screening, "_MOST_LABELS", 3)
+    literals, targets = draw(n_literals=20)
+    screen, beam = make_screen(literals[:0], targets, room=20), Beam.empty(4, 6, 2)
+    for part in np.array_split(literals, [1, 2, 9]):
+        screen.add(torch.as_tensor(part, dtype=torch.float32))
+        screen.screen_pairs(torch.arange(4), beam)
+    pairs = list(combinations(range(20), 2))
+    for label in range(4):
+        score = {(a, b): r2([literals[a], literals[b], literals[a] * literals[b]], targets[:, label]) for a, b in pairs}
+        assert scores_of(beam, label) == pytest.approx(
+            {pair: score[pair] for pair in sorted(pairs, key=score.__getitem__)[-6:]}, abs=2e-4
+        )
+    assert screen.operations == 2 * 300 * 4 * len(pairs)
+
+
 def test_labels_not_asked_for_are_left_alone():
     literals, targets = draw()
     screen, beam = make_screen(literals, targets), Beam.empty(4, 3, 2)
@@ -186,6 +205,17 @@ def test_merge_keeps_the_best_and_each_set_once():
     assert beam.sets[0].tolist() == [[1, 2], [0, 1], [5, 6]]
     assert beam.fresh[0].tolist() == [False, False, True]  # what was there is no news
     assert beam.fresh[1].tolist() == [False, False, False]
+
+
+def test_offers_displace_what_is_worse_and_only_they_are_fresh():
+    beam = Beam.empty(3, 2, 2)
+    beam.merge(torch.tensor([0, 0, 1]), torch.tensor([[0, 1], [0, 2], [0, 1]]), torch.tensor([0.5, 0.2, 0.9]))
+    beam.fresh[:] = False
+    offered = torch.tensor([[0.3, 0.1, 0.8], [-torch.inf, -torch.inf, 0.7], [0.1, 0.4, 0.6]])
+    beam.offer(torch.arange(3), torch.tensor([[1, 2], [1, 3], [2, 3]]), offered)
+    assert beam.sets.tolist() == [[[0, 1], [1, 2]], [[0, 1], [2, 3]], [[1, 2], [1, 3]]]
+    torch.testing.assert_close(beam.scores, torch.tensor([[0.5, 0.3], [0.9, 0.4], [0.8, 0.7]]))
+    assert beam.fresh.tolist() == [[False, True], [False, True], [True, True]]
 
 
 def cell_r2(literals, members, y, weights):

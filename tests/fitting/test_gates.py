@@ -32,6 +32,25 @@ def bits(positive, total):
     return -total * sum(p * log2(p) for p in shares if p > 0)
 
 
+@pytest.mark.parametrize("kind", ["table", "threshold"])
+def test_margin_is_the_least_of_a_loop_over_the_annotated_examples(kind):
+    literals, targets = draw()
+    weights = np.random.default_rng(1).binomial(1, 0.7, size=targets.shape).astype(float)
+    examples = make_examples(literals, targets, weights)
+    own = (0, 1, 4)
+    if kind == "table":
+        gate = Gate(own, 0.0, 10.0, torch.tensor([False, True, True, False, True, False, False, False]))
+    else:
+        gate = Gate(own, 0.0, 10.0, weights=(2.0, 2.0, -1.0), constant=-2.0)
+    for label in range(3):
+        margins = [
+            targets[i, label] * gate.polynomial(np.where(literals[list(own), i], 1, -1)[None])[0]
+            for i in range(len(targets))
+            if weights[i, label] > 0
+        ]
+        assert examples.margin(label, gate) == pytest.approx(min(margins))
+
+
 @given(st.integers(0, 2000), st.integers(0, 2000))
 def test_entropy_is_the_formula(positive, negative):
     total = positive + negative
