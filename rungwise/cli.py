@@ -31,6 +31,9 @@ class Features(StrEnum):
     AUTO = "auto"
     RANDOM = "random"
     SPARSE = "sparse"
+    LINEAR = "linear"
+    LEARNED = "learned"
+    TREES = "trees"
 
 
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz or .parquet file.")]

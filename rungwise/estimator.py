@@ -16,12 +16,13 @@ from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.effort import EFFORTS, preset
 from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
 from rungwise.fitting.calibration import fit_calibration
-from rungwise.fitting.folds import assign_folds, find_units, hash_rows
+from rungwise.fitting.folds import Grouping, assign_folds, find_units, hash_rows
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
 from rungwise.fitting.losses import LOSSES
 from rungwise.fitting.progress import ProgressBar
 from rungwise.fitting.readout import PENALTIES, SOLVERS
+from rungwise.fitting.threads import suitable_threads
 from rungwise.fitting.training import BlockReport
 from rungwise.formula import Formula, gate_formula
 from rungwise.hierarchy import Hierarchy, find_levels
@@ -100,7 +101,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_ : ndarray of str
         Only if X had names.
 
-    Examples
+    Grouping
     --------
     >>> from rungwise.datasets import make_hierarchy
     >>> X, Y, model = make_hierarchy(2000, n_inputs=10, n_levels=3, n_labels_per_level=3, random_state=0)
@@ -182,7 +183,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self._check_every_label_has_weight(used)
 
         seed = self._draw_seed()
-        order, folds, units = _sort_into_folds(
+        order, grouping = _sort_into_folds(
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
         self.standardizer_ = Standardizer(self.scale).fit(matrix, sample_weight=used.mean(axis=1))
@@ -194,15 +195,15 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
         x, signs, weights = tensor(self.standardizer_.transform(matrix)), tensor(targets), tensor(used)
         callbacks = list(self.callbacks or [])
-        with ProgressBar() if self.verbose else nullcontext() as bar:
+        small = suitable_threads(signs.shape[0] * (x.shape[1] + signs.shape[1]))
+        with small, ProgressBar() if self.verbose else nullcontext() as bar:
             fitted = fit_layerwise(
                 x if self.neighborhood is None else x.unflatten(0, (-1, n_positions)),
                 signs,
                 weights,
-                folds,
+                grouping.to(device),
                 features,
                 loss,
-                units=torch.as_tensor(units, device=device),
                 gates=gates,
                 neighborhood=self.neighborhood,
                 solver=self.solver,
@@ -493,11 +494,11 @@ def _per_row(values: Any, instances: np.ndarray, n_positions: int) -> Any:
 
 def _sort_into_folds(
     matrix: np.ndarray, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
-) -> tuple[np.ndarray, list[slice], np.ndarray]:
-    """Return an order of the rows in which each fold is a run of them, the runs, and the unit of each sorted row.
+) -> tuple[np.ndarray, Grouping]:
+    """Return an order of the rows in which each fold is a run of them, and how the sorted rows belong together.
 
-    Examples are sorted by fold and content, so that fits do not depend on the order in which they are given; the
-    positions of an example stay together. Copies of an example, or examples of one group, are one unit.
+    Grouping are sorted by fold and content, so that fits do not depend on the order in which they are given; the
+    positions of an example stay together.
     """
     examples = matrix.reshape(len(matrix) // n_positions, -1)
     groups = None if groups is None else np.asarray(groups)[::n_positions]
@@ -508,7 +509,12 @@ def _sort_into_folds(
     ends = n_positions * np.cumsum(np.bincount(fold))
     folds = [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
     rows = n_positions * order[:, None] + np.arange(n_positions)
-    return rows.ravel(), folds, np.repeat(unit[order], n_positions)
+    content = unit if groups is None else find_units(examples, seed)
+    # With positions, the rows of an example are one unit but no copies of each other.
+    content = n_positions * content[order][:, None] + np.arange(n_positions)
+    return rows.ravel(), Grouping(
+        folds, torch.from_numpy(np.repeat(unit[order], n_positions)), torch.from_numpy(content.ravel())
+    )
 
 
 def _check_choice(name: str, value: Any, choices: Any) -> None:

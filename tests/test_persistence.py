@@ -169,6 +169,7 @@ def test_missing_file_is_reported(tmp_path):
 
 def test_layer_of_unknown_kind_cannot_be_saved(tmp_path):
     class Plain:
+        name = "plain"
         replaces = False
 
         def fit(self, stream, generator, objective, label_entries):

@@ -6,7 +6,6 @@ fitted to the labels has ``fit_honest`` instead, and brings honest estimates wit
 ``kind``, listed here, a JSON-ready ``config`` and a class method ``from_config``.
 """
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -53,19 +52,15 @@ class HonestFeatureMap(Protocol):
 
     name: ClassVar[str]
 
-    def fit_honest(
-        self, stream: Tensor, generator: torch.Generator, objective: Any, folds: Sequence[slice], units: Tensor
-    ) -> Opinions:
+    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions:
         """Return the frozen layer of one block, whose units are estimates of the labels, and their honest values.
 
         Parameters
         ----------
         stream, generator, objective
             As for `FeatureMap.fit`.
-        folds : sequence of slice
-            Of the rows: what speaks about a fold must not have seen its labels.
-        units : Tensor of shape (n,), int64
-            Rows of one number are copies, or of one group: what speaks about one must not have seen another's labels.
+        grouping : rungwise.fitting.folds.Grouping
+            Folds and units of the rows: what speaks about a row must not have seen the labels of its unit.
         """
 
 

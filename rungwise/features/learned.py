@@ -89,13 +89,18 @@ class LearnedFeatures:
         check_whole("width", self.width, 1)
         check_fraction("dropout", self.dropout)
 
-    def fit_honest(
-        self, stream: Tensor, generator: torch.Generator, objective: Any, folds: Sequence[slice], units: Tensor
-    ) -> Opinions:
+    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions:
         """Train a network for every fold; see `rungwise.features.HonestFeatureMap`."""
         targets, row_weights = filled_targets(objective)
-        training = _Training(self, stream.float(), ((1 + targets) / 2).float(), row_weights.float(), folds, generator)
+        positives = (1 + targets) / 2
+        first, place = grouping.copies()
+        total = torch.zeros_like(first, dtype=stream.dtype).index_add_(0, place, row_weights)
+        positives = torch.zeros_like(positives[first]).index_add_(0, place, row_weights[:, None] * positives)
+        positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
+        fold = grouping.fold[first]
+        training = _Training(self, stream[first].float(), positives.float(), total.float(), fold, generator)
         parameters, honest = training.run()
+        honest = honest[place]
         layer = LearnedLayer([parameter.to(stream) for parameter in parameters], objective.loss.link)
         spread = stream.std(0)
 
@@ -116,22 +121,21 @@ class _Training:
         stream: Tensor,
         positives: Tensor,
         row_weights: Tensor,
-        folds: Sequence[slice],
+        fold: Tensor,
         generator: torch.Generator,
     ) -> None:
-        self.settings, self.generator, self.folds = settings, generator, folds
+        self.settings, self.generator, self.fold = settings, generator, fold
         self.stream, self.positives = stream, positives
         self.row_weights = row_weights / row_weights.mean()
-        n = len(stream)
-        everything = torch.arange(n)
-        self.rows = [torch.cat([everything[: fold.start], everything[fold.stop :]]) for fold in folds]
+        self.n_nets = int(fold.max()) + 1
+        self.rows = [(fold != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
         self.n_used = min(len(rows) for rows in self.rows)
         self.batch = max(_MIN_BATCH, min(_MAX_BATCH, self.n_used // _STEPS))
         self.parameters = self._initial()
 
     def _initial(self) -> list[Tensor]:
         n_nets, n_inputs, width, n_labels = (
-            len(self.folds),
+            self.n_nets,
             self.stream.shape[1],
             self.settings.width,
             self.positives.shape[1],
@@ -185,7 +189,8 @@ class _Training:
 
     @torch.no_grad()
     def _honest(self) -> Tensor:
-        nets = zip(*self.parameters, strict=True)
-        return torch.cat(
-            [torch.sigmoid(_logits(self.stream[fold], net)) for fold, net in zip(self.folds, nets, strict=True)]
-        )
+        honest = torch.empty_like(self.positives)
+        for which, net in enumerate(zip(*self.parameters, strict=True)):
+            rows = self.fold == which
+            honest[rows] = torch.sigmoid(_logits(self.stream[rows], net))
+        return honest

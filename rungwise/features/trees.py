@@ -149,17 +149,14 @@ class TreeFeatures:
         if self.splits not in _KINDS:
             raise ValueError(f"splits must be one of {sorted(_KINDS)}, however: splits={self.splits!r}")
 
-    def fit_honest(
-        self, stream: Tensor, generator: torch.Generator, objective: Any, folds: Sequence[slice], units: Tensor
-    ) -> Opinions:
+    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions:
         """Grow a forest and return it with its out-of-bag opinions; see `rungwise.features.HonestFeatureMap`."""
         targets, row_weights = filled_targets(objective)
         positives, weights = ((1 + targets) / 2).cpu().double().numpy(), row_weights.cpu().double().numpy()
-        values, unit = stream.cpu().float().numpy(), units.cpu().numpy()
+        values, unit = stream.cpu().float().numpy(), grouping.unit.cpu().numpy()
         seeds = torch.randint(2**31 - 1, (self.n_trees,), generator=generator).tolist()
-        outputs = positives - np.average(positives, axis=0, weights=weights)
         grown = Parallel(n_jobs=cpu_count(), backend="threading")(
-            delayed(self._grow)(values, outputs, weights, unit, seed) for seed in seeds
+            delayed(self._grow)(values, positives, weights, unit, seed) for seed in seeds
         )
         forest = _Forest(grown, positives, weights)
         link = objective.loss.link
@@ -179,10 +176,13 @@ class TreeFeatures:
         if outputs.shape[1] > _MAX_OUTPUTS:
             outputs = outputs @ random.standard_normal((outputs.shape[1], _MAX_OUTPUTS))
         drawn = (count > 0) & (weights > 0)
+        drawn_weights = (count * weights)[drawn]
+        # In units of weight, so that an example of weight 2 is the example twice; a little less, against rounding.
+        share = min(0.5, 0.999 * self.min_leaf / drawn_weights.sum()) if self.min_leaf > 1 else 0.0
         tree = _KINDS[self.splits](
-            max_features="sqrt", min_samples_leaf=self.min_leaf, random_state=random.randint(2**31 - 1)
+            max_features="sqrt", min_weight_fraction_leaf=share, random_state=random.randint(2**31 - 1)
         )
-        tree.fit(values[drawn], outputs[drawn], sample_weight=(count * weights)[drawn])
+        tree.fit(values[drawn], outputs[drawn], sample_weight=drawn_weights)
         return _Grown(tree.tree_, tree.tree_.apply(values), count)
 
 

@@ -4,7 +4,56 @@ A row's unit and fold follow from a hash of its content and the seed: copies of 
 does not matter, and a row of weight 2 is the same as the row twice.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How the training rows, sorted by fold, belong together.
+
+    Attributes
+    ----------
+    folds : sequence of slice
+        Each fold is a run of rows; together they cover all rows.
+    unit : Tensor of shape (n,), int64
+        Rows of one number are copies, or of one group; they are in one fold, and are drawn together.
+    content : Tensor of shape (n,), int64
+        Rows of one number are copies.
+    """
+
+    folds: Sequence[slice]
+    unit: Tensor
+    content: Tensor
+
+    @classmethod
+    def apart(cls, folds: Sequence[slice]) -> "Grouping":
+        """Return that every row stands alone."""
+        everything = torch.arange(folds[-1].stop)
+        return cls(folds, everything, everything)
+
+    def to(self, device: torch.device) -> "Grouping":
+        """Return the same on another device."""
+        return Grouping(self.folds, self.unit.to(device), self.content.to(device))
+
+    @property
+    def fold(self) -> Tensor:
+        """The fold of each row, int64 (n,)."""
+        lengths = torch.tensor([rows.stop - rows.start for rows in self.folds], device=self.unit.device)
+        return torch.arange(len(self.folds), device=self.unit.device).repeat_interleave(lengths)
+
+    def copies(self) -> tuple[Tensor, Tensor]:
+        """Return the first row of each content, (n_contents,), in order, and the place there of each row, (n,)."""
+        _, place = torch.unique(self.content, return_inverse=True)
+        n_contents = int(place.max()) + 1
+        rows = torch.arange(len(place), device=place.device)
+        first = torch.full((n_contents,), len(place), device=place.device).scatter_reduce(0, place, rows, "amin")
+        order = first.argsort()
+        return first[order], order.argsort()[place]
 
 
 def find_units(X: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:

@@ -18,6 +18,7 @@ from rungwise.features import FeatureMap, HonestFeatureMap, JoinedLayer, LinearL
 from rungwise.fitting.attribution import sampled_loss, shuffle_importance
 from rungwise.fitting.blend import blend
 from rungwise.fitting.climb import FittedGate, climb
+from rungwise.fitting.folds import Grouping
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.losses import Loss
 from rungwise.fitting.objective import Objective, weighted_sum
@@ -69,11 +70,10 @@ def fit_layerwise(
     x: Tensor,
     targets: Tensor,
     weights: Tensor,
-    folds: Sequence[slice],
+    grouping: Grouping,
     features: Sequence[FeatureMap | HonestFeatureMap],
     loss: Loss,
     *,
-    units: Tensor | None = None,
     gates: GateSettings | None = None,
     neighborhood: Any = None,
     solver: str = "exact",
@@ -93,13 +93,11 @@ def fit_layerwise(
         ±1, any value where the weight is 0. With a neighborhood, n = n_instances · n_positions.
     weights : Tensor of shape (n, n_labels)
         Not negative; 0 where a label is not annotated.
-    folds : sequence of slice
-        Of the n rows.
+    grouping : Grouping
+        Folds and units of the n rows.
     features : sequence of FeatureMap or HonestFeatureMap
         For the labels that no gate settles. In every block each label blends what they say, by honest loss.
     loss : Loss
-    units : Tensor of shape (n,), int64, optional
-        Rows of one number are copies, or of one group. By default every row stands alone.
     gates : GateSettings, optional
         What gates to look for first; None for none at all, as in the paper.
     neighborhood : Neighborhood, optional
@@ -116,9 +114,7 @@ def fit_layerwise(
         Each is called with the `BlockReport` of every block.
     """
     network = ResidualNetwork(x.shape[-1], targets.shape[1], link=loss.link, neighborhood=neighborhood)
-    if units is None:
-        units = torch.arange(len(targets), device=targets.device)
-    training = Training(network, x, targets, weights, folds, units, loss, generator, callbacks)
+    training = Training(network, x, targets, weights, grouping, loss, generator, callbacks)
 
     best_of_features = torch.full_like(training.loss_now, float("nan"))
 
@@ -242,10 +238,14 @@ def _add_block(
 
 
 def _standard_error(training: Training, labels: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """Return the standard error of the gain of some labels' honest loss, (n_some,)."""
+    """Return the standard error of the gain of some labels' honest loss, (n_some,).
+
+    Units are what is independent: copies of a row, or rows of one group, count as one.
+    """
     targets, shares = training.targets[:, labels], training.shares[:, labels]
     gain = training.loss.value(before, targets) - training.loss.value(after, targets)
-    return weighted_sum((gain - weighted_sum(gain, shares)).square(), shares.square()).sqrt()
+    apart = shares * (gain - weighted_sum(gain, shares))
+    return torch.zeros_like(apart).index_add_(0, training.grouping.unit, apart).square().sum(0).sqrt()
 
 
 def _proposals(
@@ -264,7 +264,7 @@ def _proposals(
     for feature_map in features:
         generator = training.generators.layers
         if hasattr(feature_map, "fit_honest"):
-            opinions = feature_map.fit_honest(entries, generator, objective, training.folds, training.units)
+            opinions = feature_map.fit_honest(entries, generator, objective, training.grouping)
             proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
         elif (layer := feature_map.fit(entries, generator, objective, stream.label_entries)) is not None:
             proposals += _of_readouts(training, labels, feature_map, layer, objective, solver, penalties)
@@ -307,7 +307,7 @@ def _of_readouts(
         weights=objective.weights.repeat(1, len(offsets)),
         offset=torch.cat(offsets, dim=1),
     )
-    readouts = fit_readout(repeated, training.folds, penalties, solver, training.generators.solver)
+    readouts = fit_readout(repeated, training.grouping.folds, penalties, solver, training.generators.solver)
     proposals = []
     for start, offset in enumerate(offsets):
         readout = readouts.select(slice(start * len(labels), (start + 1) * len(labels)))
@@ -340,4 +340,4 @@ def _importance(
         training.loss.value, objective.offset[:, members], objective.targets[:, members], objective.weights[:, members]
     )
     entries, generator = training.stream.entries, training.generators.attribution
-    return shuffle_importance(layer, entries, readout, members, judge, training.folds, generator)
+    return shuffle_importance(layer, entries, readout, members, judge, training.grouping.folds, generator)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import Loss
 from rungwise.fitting.objective import Objective, normalise, weighted_sum
 from rungwise.fitting.readout import fit_readout
@@ -83,9 +84,7 @@ class Training:
         Without blocks.
     x : Tensor of shape (n, n_inputs), or with a neighborhood (n_instances, n_positions, n_inputs)
     targets, weights : Tensor of shape (n, n_labels)
-    folds : sequence of slice
-    units : Tensor of shape (n,), int64
-        Rows of one number are copies, or of one group.
+    grouping : Grouping
     loss : Loss
     generator : torch.Generator
         Seeds the `Generators`.
@@ -110,20 +109,19 @@ class Training:
         x: Tensor,
         targets: Tensor,
         weights: Tensor,
-        folds: Sequence[slice],
-        units: Tensor,
+        grouping: Grouping,
         loss: Loss,
         generator: torch.Generator,
         callbacks: Sequence[Callback],
     ) -> None:
         self.network, self.targets, self.weights = network, targets, weights
-        self.folds, self.units = folds, units
+        self.grouping = grouping
         self.loss, self.generators, self.callbacks = loss, Generators.spawn(generator), callbacks
         self.shares = normalise(weights)
         self.stream = network.start(x)
         everything = torch.arange(targets.shape[1], device=targets.device)
         constant_alone = Objective(loss, targets[:, :0], targets, weights, self.stream.estimates)
-        prior = fit_readout(constant_alone, folds, penalties=[float("inf")]).honest_update
+        prior = fit_readout(constant_alone, grouping.folds, penalties=[float("inf")]).honest_update
         self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
         self.loss_now, self.error_now = self.loss_and_error(self.stream.estimates, everything)
         self.importance = targets.new_zeros(self.stream.entries.shape[1], targets.shape[1])

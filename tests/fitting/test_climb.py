@@ -6,7 +6,7 @@ import torch
 
 from rungwise.datasets import make_adder, make_automaton, make_hierarchy, make_multiplier, make_parity
 from rungwise.features import RandomFeatures, SparseFeatures
-from rungwise.fitting.folds import assign_folds, find_units
+from rungwise.fitting.folds import Grouping, assign_folds, find_units
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
@@ -25,7 +25,7 @@ def fit(x, targets, weights=None, features=None, loss=None, seed=0, dtype=torch.
     x, targets, weights = (torch.as_tensor(array[order], dtype=dtype) for array in (x, targets, weights))
     options = {"gates": GateSettings(), "max_depth": 300, "generator": torch.Generator().manual_seed(seed)} | options
     features, loss = features or RandomFeatures(width=32), loss or SquaredLoss()
-    return targets, weights, fit_layerwise(x, targets, weights, folds, [features], loss, **options)
+    return targets, weights, fit_layerwise(x, targets, weights, Grouping.apart(folds), [features], loss, **options)
 
 
 def predict(fitted, x):
@@ -152,7 +152,7 @@ def test_what_is_learned_on_one_ring_holds_on_another(rule):
         torch.as_tensor(X),
         targets.float(),
         torch.ones_like(targets).float(),
-        [slice(0, 128), slice(128, 256)],
+        Grouping.apart([slice(0, 128), slice(128, 256)]),
         [RandomFeatures(width=16)],
         SquaredLoss(),
         gates=GateSettings(),

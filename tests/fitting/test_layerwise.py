@@ -6,7 +6,7 @@ import torch
 
 from rungwise.datasets import make_hierarchy
 from rungwise.features import RandomFeatures
-from rungwise.fitting.folds import assign_folds, find_units
+from rungwise.fitting.folds import Grouping, assign_folds, find_units
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
 from rungwise.fitting.readout import PENALTIES
@@ -33,7 +33,9 @@ def fit(x, targets, weights=None, loss=None, width=64, seed=0, dtype=torch.float
     weights = np.ones(targets.shape) if weights is None else weights
     x, targets, weights = (torch.as_tensor(array[order], dtype=dtype) for array in (x, targets, weights))
     options = {"max_depth": 6, "generator": torch.Generator().manual_seed(seed)} | options
-    fitted = fit_layerwise(x, targets, weights, folds, [RandomFeatures(width=width)], loss or SquaredLoss(), **options)
+    fitted = fit_layerwise(
+        x, targets, weights, Grouping.apart(folds), [RandomFeatures(width=width)], loss or SquaredLoss(), **options
+    )
     return x, targets, weights, fitted
 
 
