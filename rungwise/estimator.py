@@ -265,7 +265,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if self.neighborhood is not None:
             x = x.unflatten(0, (-1, n_positions))
         like = next(self.network_.parameters(), torch.zeros(()))
-        with torch.no_grad():
+        with torch.no_grad(), suitable_threads(x.numel()):
             scores = self.network_(x.to(like)).double().cpu().numpy()
         slope, intercept = self.calibration_
         return slope * scores + intercept
