@@ -38,7 +38,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
 	touch $@
 
-# Apart from dev: XGBoost and what it needs are large, and nothing else here uses them.
+# Apart from dev: the peers and what they need are large, and nothing else here uses them.
 $(BENCH_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,bench]"
 	touch $@

@@ -26,6 +26,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks._memory import peak_memory
+
 SAME_SIZE, ONE_A_LEVEL = "same size", "one label a level"
 DEPTHS, QUICK_DEPTHS = (10, 20, 40, 100, 200), (5, 10, 20)
 N_EXAMPLES, N_INPUTS, N_LABELS = 1000, 100, 400
@@ -129,14 +131,6 @@ def parallel_chains(n: int, n_inputs: int, n_labels: int, depth: int) -> tuple:
     model = HierarchicalModel(n_inputs, functions).permuted(rng.permutation(len(functions)))
     X = np.where(rng.random((n, n_inputs)) < 0.5, 1.0, -1.0).astype(np.float32)
     return X, (model(X) > 0).astype(np.int8)
-
-
-def peak_memory() -> int:
-    """Return the most bytes that this process has held so far."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def fitted_slopes(points: list[dict], series: str) -> dict[str, float]:

@@ -13,9 +13,10 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rungwise._validation import check_fraction, check_whole, is_number
-from rungwise.features import FEATURE_MAPS, FeatureMap, LabelFeatures, RandomFeatures, SparseFeatures
+from rungwise.effort import EFFORTS, preset
+from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
 from rungwise.fitting.calibration import fit_calibration
-from rungwise.fitting.folds import assign_folds, hash_rows
+from rungwise.fitting.folds import assign_folds, find_units, hash_rows
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
 from rungwise.fitting.losses import LOSSES
@@ -43,12 +44,16 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"auto", "random", "sparse"} or feature map
+    features : {"auto", "random", "sparse", "linear", "learned", "trees"} or feature map
         What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
         few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
-        few entries of the stream. "auto": gates, and for the labels that are left random features of everything, of the
-        labels alone, and sparse ones compete. For other settings give
-        ``RandomFeatures(width=..., activation=...)`` or ``SparseFeatures(fan_in=...)``, or any other object like them.
+        few entries of the stream. "linear": the stream itself. "learned": two-layer networks. "trees": the leaves of a
+        forest. "auto": gates, and for the labels that are left each label blends several kinds of features, by honest
+        loss. For other settings give ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object
+        like them, of `rungwise.features`.
+    effort : {"low", "medium", "high"}
+        How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, linear and learned
+        features. "high": more of each, random and sparse ones too; many times slower.
     scale : {"standard", "range"}
         How numeric features are brought to one scale: mean 0 and variance 1, or the range of the training rows onto
         [-1, 1]. The latter suits features of one unit, such as pixels.
@@ -67,7 +72,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         Ridge penalty of the readouts, in units of the hidden units' mean squared norm; "auto" chooses for each label
         and block by honest loss.
     tolerance : float in [0, 1)
-        A label takes a block's update if that lowers its honest loss by more than this fraction.
+        A label takes a block's update if that lowers its honest loss by more than this fraction, and by more than one
+        standard error.
     n_folds : int, at least 2
         Folds of the honest estimates.
     random_state : None, int or RandomState
@@ -83,7 +89,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     hierarchy_ : Hierarchy
         Level and parents of every label.
     history_ : pandas.DataFrame
-        A row for each block and label: honest loss and error before and after, whether the update was taken.
+        A row for each block and label: honest loss and error before and after, whether the update was taken, and what
+        features it is made of.
     network_ : ResidualNetwork
     n_blocks_ : int
     label_names_ : list of str
@@ -104,8 +111,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        features: str | FeatureMap = "auto",
+        features: str | FeatureMap | HonestFeatureMap = "auto",
         *,
+        effort: str = "medium",
         scale: str = "standard",
         neighborhood: Neighborhood | None = None,
         max_depth: int = 500,
@@ -120,6 +128,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         callbacks: Sequence[Callable[[BlockReport], None]] | None = None,
     ) -> None:
         self.features = features
+        self.effort = effort
         self.scale = scale
         self.neighborhood = neighborhood
         self.max_depth = max_depth
@@ -173,7 +182,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self._check_every_label_has_weight(used)
 
         seed = self._draw_seed()
-        order, folds = _sort_into_folds(
+        order, folds, units = _sort_into_folds(
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
         self.standardizer_ = Standardizer(self.scale).fit(matrix, sample_weight=used.mean(axis=1))
@@ -193,6 +202,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
                 folds,
                 features,
                 loss,
+                units=torch.as_tensor(units, device=device),
                 gates=gates,
                 neighborhood=self.neighborhood,
                 solver=self.solver,
@@ -312,18 +322,25 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             matrix = matrix.toarray()
         return matrix if rows is None else matrix[rows]
 
-    def _check_parameters(self) -> tuple[list[FeatureMap], GateSettings | None, Any, Sequence[float], torch.device]:
+    def _check_parameters(
+        self,
+    ) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettings | None, Any, Sequence[float], torch.device]:
         known = {"auto", *FEATURE_MAPS}
-        features: list[FeatureMap] = []
+        features: list[FeatureMap | HonestFeatureMap] = []
         gates = None
+        _check_choice("effort", self.effort, EFFORTS)
         if isinstance(self.features, str):
             _check_choice("features", self.features, known)
             if self.features == "auto":
-                features, gates = [RandomFeatures(), LabelFeatures(), SparseFeatures()], GateSettings()
+                features, gates = preset(self.effort)
             else:
                 features = [FEATURE_MAPS[self.features]()]
-        elif not hasattr(self.features, "fit") or isinstance(self.features, type):
-            raise ValueError(f"features must be a name or an object with a method fit, however: {self.features!r}")
+        elif not (hasattr(self.features, "fit") or hasattr(self.features, "fit_honest")) or isinstance(
+            self.features, type
+        ):
+            raise ValueError(
+                f"features must be a name or an object with a method fit or fit_honest, however: {self.features!r}"
+            )
         else:
             features = [self.features]
         if isinstance(features[0], SparseFeatures):
@@ -476,20 +493,22 @@ def _per_row(values: Any, instances: np.ndarray, n_positions: int) -> Any:
 
 def _sort_into_folds(
     matrix: np.ndarray, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
-) -> tuple[np.ndarray, list[slice]]:
-    """Return an order of the rows in which each fold is a run of them, and the runs.
+) -> tuple[np.ndarray, list[slice], np.ndarray]:
+    """Return an order of the rows in which each fold is a run of them, the runs, and the unit of each sorted row.
 
     Examples are sorted by fold and content, so that fits do not depend on the order in which they are given; the
-    positions of an example stay together.
+    positions of an example stay together. Copies of an example, or examples of one group, are one unit.
     """
     examples = matrix.reshape(len(matrix) // n_positions, -1)
     groups = None if groups is None else np.asarray(groups)[::n_positions]
-    fold = assign_folds(examples, n_folds, seed, groups)
+    unit = find_units(examples, seed, groups)
+    fold = assign_folds(unit, n_folds)
     labels = targets.reshape(len(examples), -1)
     order = np.lexsort([hash_rows(labels, seed), hash_rows(examples, seed), fold])
     ends = n_positions * np.cumsum(np.bincount(fold))
     folds = [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
-    return (n_positions * order[:, None] + np.arange(n_positions)).ravel(), folds
+    rows = n_positions * order[:, None] + np.arange(n_positions)
+    return rows.ravel(), folds, np.repeat(unit[order], n_positions)
 
 
 def _check_choice(name: str, value: Any, choices: Any) -> None:
@@ -506,6 +525,14 @@ def _for_people(tensor: torch.Tensor) -> np.ndarray:
     return tensor.numpy() if tensor.dtype == torch.bool else tensor.numpy().astype(str).astype(np.float64)
 
 
+def _describe_shares(shares: dict[str, torch.Tensor]) -> list[str]:
+    """Return for each label what its new estimates are made of, such as "60% trees, 40% learned"."""
+    names = list(shares)
+    columns = torch.stack([shares[name] for name in names]).T.tolist()
+    ranked = [sorted(zip(names, column, strict=True), key=lambda pair: -pair[1]) for column in columns]
+    return [", ".join(f"{share:.0%} {name}" for name, share in pairs if share > 0) for pairs in ranked]
+
+
 def _history(reports: Sequence[BlockReport], label_names: Sequence[str]) -> pd.DataFrame:
     columns = ["loss_before", "loss_after", "error_before", "error_after", "taken", "settled", "penalty"]
     frames = [
@@ -514,11 +541,12 @@ def _history(reports: Sequence[BlockReport], label_names: Sequence[str]) -> pd.D
                 "block": report.block,
                 "label": list(label_names),
                 **{column: _for_people(getattr(report, column)) for column in columns},
+                "features": _describe_shares(report.shares),
                 "seconds": report.seconds,
             }
         )
         for report in reports
     ]
     if not frames:
-        return pd.DataFrame(columns=["block", "label", *columns, "seconds"])
+        return pd.DataFrame(columns=["block", "label", *columns, "features", "seconds"])
     return pd.concat(frames, ignore_index=True)

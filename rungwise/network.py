@@ -44,8 +44,8 @@ class Block(nn.Module):
         The readout of the constant unit.
     labels : Tensor of shape (n_changed,), int64, optional
         The labels that change, in ascending order; all others keep their estimates. All labels if not given.
-    keep : Tensor of shape (n_changed,), bool, optional
-        Whether the update is added to the estimate so far (the default) or replaces it.
+    keep : Tensor of shape (n_changed,), optional
+        Share of the estimate so far that the update is added to: 1 (the default) adds, 0 replaces.
     settle : Tensor of shape (n_changed,), bool, optional
         Whether the blocks above read the sign of the estimate, a hard ±1. By default none.
     """
@@ -72,7 +72,7 @@ class Block(nn.Module):
         self.bias = nn.Parameter(bias, requires_grad=False)
         device = weight.device
         self.register_buffer("labels", torch.arange(n_changed, device=device) if labels is None else labels)
-        self.register_buffer("keep", torch.ones(n_changed, dtype=torch.bool, device=device) if keep is None else keep)
+        self.register_buffer("keep", torch.ones_like(bias) if keep is None else keep.to(bias))
         none = torch.zeros(n_changed, dtype=torch.bool, device=device)
         self.register_buffer("settle", none if settle is None else settle)
 
@@ -131,7 +131,7 @@ class Stream:
         """Let a `Block` change the estimates of its labels."""
         update = block(self.entries)
         before = self.estimates[:, block.labels]
-        self.update(block.labels, torch.where(block.keep, before + update, update), block.settle)
+        self.update(block.labels, block.keep * before + update, block.settle)
 
 
 class ResidualNetwork(nn.Module):

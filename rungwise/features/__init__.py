@@ -1,24 +1,32 @@
 """What a block sees: feature maps, which give each block its frozen hidden units.
 
 A feature map has ``fit(stream, generator, objective, label_entries)`` and returns the layer, a ``torch.nn.Module`` from
-the stream, (n, n_entries), to hidden units, (n, n_units). A layer that is to be saved has a ``kind``, listed here, a
-JSON-ready ``config`` and a class method ``from_config``.
+the stream, (n, n_entries), to hidden units, (n, n_units), for which a readout is then fitted. One whose units are
+fitted to the labels has ``fit_honest`` instead, and brings honest estimates with it. A layer that is to be saved has a
+``kind``, listed here, a JSON-ready ``config`` and a class method ``from_config``.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rungwise.features.joined import JoinedLayer
+from rungwise.features.learned import LearnedFeatures, LearnedLayer
+from rungwise.features.linear import LinearFeatures, LinearLayer
 from rungwise.features.on_labels import LabelFeatures, SelectedLayer
+from rungwise.features.opinions import Opinions
 from rungwise.features.random import RandomFeatures, RandomLayer
 from rungwise.features.sparse import SparseFeatures, SparseLayer
+from rungwise.features.trees import TreeFeatures, TreeLayer
 
 
 class FeatureMap(Protocol):
     """What the layerwise loop asks of a kind of features."""
 
+    name: ClassVar[str]
+    """What the history calls it."""
     replaces: ClassVar[bool]
     """Whether a readout that starts from zero competes with the one on top of the estimates so far."""
 
@@ -40,18 +48,56 @@ class FeatureMap(Protocol):
         """
 
 
-FEATURE_MAPS: dict[str, type[FeatureMap]] = {"random": RandomFeatures, "sparse": SparseFeatures}
-LAYERS: dict[str, Any] = {layer.kind: layer for layer in (RandomLayer, SparseLayer, SelectedLayer, JoinedLayer)}
+class HonestFeatureMap(Protocol):
+    """What the loop asks of a kind of features whose hidden units are fitted to the labels."""
+
+    name: ClassVar[str]
+
+    def fit_honest(
+        self, stream: Tensor, generator: torch.Generator, objective: Any, folds: Sequence[slice], units: Tensor
+    ) -> Opinions:
+        """Return the frozen layer of one block, whose units are estimates of the labels, and their honest values.
+
+        Parameters
+        ----------
+        stream, generator, objective
+            As for `FeatureMap.fit`.
+        folds : sequence of slice
+            Of the rows: what speaks about a fold must not have seen its labels.
+        units : Tensor of shape (n,), int64
+            Rows of one number are copies, or of one group: what speaks about one must not have seen another's labels.
+        """
+
+
+FEATURE_MAPS: dict[str, type[FeatureMap] | type[HonestFeatureMap]] = {
+    "random": RandomFeatures,
+    "sparse": SparseFeatures,
+    "linear": LinearFeatures,
+    "learned": LearnedFeatures,
+    "trees": TreeFeatures,
+}
+LAYERS: dict[str, Any] = {
+    layer.kind: layer
+    for layer in (RandomLayer, SparseLayer, LinearLayer, LearnedLayer, TreeLayer, SelectedLayer, JoinedLayer)
+}
 
 __all__ = [
     "FEATURE_MAPS",
     "LAYERS",
     "FeatureMap",
+    "HonestFeatureMap",
     "JoinedLayer",
     "LabelFeatures",
+    "LearnedFeatures",
+    "LearnedLayer",
+    "LinearFeatures",
+    "LinearLayer",
+    "Opinions",
     "RandomFeatures",
     "RandomLayer",
     "SelectedLayer",
     "SparseFeatures",
     "SparseLayer",
+    "TreeFeatures",
+    "TreeLayer",
 ]

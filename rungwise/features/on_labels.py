@@ -67,6 +67,7 @@ class LabelFeatures:
     random : RandomFeatures
     """
 
+    name: ClassVar[str] = "labels"
     replaces: ClassVar[bool] = False
     random: RandomFeatures = field(default_factory=RandomFeatures)
 

@@ -90,6 +90,7 @@ class RandomFeatures:
     torch.Size([5, 8])
     """
 
+    name: ClassVar[str] = "random"
     replaces: ClassVar[bool] = False
     width: int = 2048
     activation: str = "erf"

@@ -147,6 +147,7 @@ class SparseFeatures:
     SparseFeatures(fan_in=2, n_thresholds=15, width=1024)
     """
 
+    name: ClassVar[str] = "sparse"
     replaces: ClassVar[bool] = True
     fan_in: int = 3
     n_thresholds: int = 15

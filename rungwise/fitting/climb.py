@@ -68,7 +68,7 @@ def climb(
     while len(training.reports) < max_depth and (rung := search.next_rung(refuse)) is not None:
         _measure_importance(training, search, rung)
         scales, estimates = scales_and_estimates(rung)
-        training.add(gate_block(search, rung, scales), estimates)
+        training.add(gate_block(search, rung, scales), estimates, {"gates": torch.ones_like(scales)})
         for label, gate in rung.gates.items():
             literals = list(gate.literals)
             entry, threshold = search.entry[literals].tolist(), search.threshold[literals].tolist()

@@ -1,42 +1,48 @@
-"""Assign training rows to folds by what they contain, not by where they stand.
+"""Assign training rows to units and folds by what they contain, not by where they stand.
 
-A row's fold follows from a hash of its content and the seed: copies of a row stay together, the order of rows does
-not matter, and a row of weight 2 is the same as the row twice.
+A row's unit and fold follow from a hash of its content and the seed: copies of a row stay together, the order of rows
+does not matter, and a row of weight 2 is the same as the row twice.
 """
 
 import numpy as np
 
 
-def assign_folds(X: np.ndarray, n_folds: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """Return the fold of each row, integers (n,) in [0, n_folds).
+def find_units(X: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Return the number of the unit of each row, integers (n,): copies of a row, or rows of one group, are one unit.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Row contents; NaN allowed.
-    n_folds : int, at least 2
-        Lowered to the number of distinct rows or groups if that is smaller.
     seed : int
+        The numbers follow from a hash of the content and the seed.
     groups : ndarray of shape (n,), optional
-        Rows of one group (a subject, a site) share a fold.
+        Rows of one group (a subject, a site) are one unit.
 
     Raises
     ------
     ValueError
-        If there are fewer than two distinct rows, or groups, to tell apart.
+        If there are fewer than two units.
     """
     if groups is not None:
         # Factorised, so that labels of any type serve; their order does not depend on the order of rows.
         X = np.unique(groups, return_inverse=True)[1].reshape(-1, 1).astype(float)
     hashes = hash_rows(np.asarray(X, dtype=np.float64), seed)
-    distinct, index = np.unique(hashes, return_inverse=True)
+    distinct, unit = np.unique(hashes, return_inverse=True)
     if len(distinct) < 2:
         what = "groups" if groups is not None else "rows"
         raise ValueError(
             f"honest estimates need at least 2 distinct {what}, however: {len(distinct)}; add training examples"
         )
-    # Dealing the sorted hashes out in turn keeps folds equally large.
-    return index % min(n_folds, len(distinct))
+    return unit
+
+
+def assign_folds(units: np.ndarray, n_folds: int) -> np.ndarray:
+    """Return the fold of each row, integers (n,) from 0 to the smaller of ``n_folds`` and the number of units.
+
+    Dealing the numbered units out in turn keeps folds equally large.
+    """
+    return units % min(n_folds, int(units.max()) + 1)
 
 
 def hash_rows(X: np.ndarray, seed: int) -> np.ndarray:

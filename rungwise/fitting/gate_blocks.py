@@ -66,7 +66,7 @@ def gate_block(search: GateSearch, rung: Rung, scales: Tensor) -> Block:
         weight.to(scales) * scales,
         bias.to(scales) * scales,
         torch.tensor(labels, device=scales.device),
-        keep=~everywhere,
+        keep=torch.zeros_like(scales),
         settle=everywhere,
     )
 

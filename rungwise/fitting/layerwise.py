@@ -6,25 +6,32 @@ its honest loss, and is left alone otherwise, so the honest loss of no label eve
 training rows are honest estimates, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rungwise.features import FeatureMap, JoinedLayer
+from rungwise.features import FeatureMap, HonestFeatureMap, JoinedLayer, LinearLayer, Opinions
 from rungwise.fitting.attribution import sampled_loss, shuffle_importance
+from rungwise.fitting.blend import blend
 from rungwise.fitting.climb import FittedGate, climb
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.losses import Loss
-from rungwise.fitting.objective import Objective
+from rungwise.fitting.objective import Objective, weighted_sum
 from rungwise.fitting.readout import PENALTIES, Readout, fit_readout
 from rungwise.fitting.training import BlockReport, Callback, Training
 from rungwise.network import Block, ResidualNetwork
 
 LEVEL_TOLERANCE = 0.05
 """A label counts as learned once 95 % of all that is ever gained over its frequency has been gained."""
+
+# A smaller gain may be an accident of the honest rows.
+_STANDARD_ERRORS = 1.0
+# A block that lowers the loss of all its labels together by less than this fraction is not worth its cost.
+_LEAST_GAIN = 0.0025
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,10 @@ def fit_layerwise(
     targets: Tensor,
     weights: Tensor,
     folds: Sequence[slice],
-    features: Sequence[FeatureMap],
+    features: Sequence[FeatureMap | HonestFeatureMap],
     loss: Loss,
     *,
+    units: Tensor | None = None,
     gates: GateSettings | None = None,
     neighborhood: Any = None,
     solver: str = "exact",
@@ -87,10 +95,11 @@ def fit_layerwise(
         Not negative; 0 where a label is not annotated.
     folds : sequence of slice
         Of the n rows.
-    features : sequence of FeatureMap
-        For the labels that no gate settles. In every block they compete: each label takes the one whose readout has the
-        lowest honest loss.
+    features : sequence of FeatureMap or HonestFeatureMap
+        For the labels that no gate settles. In every block each label blends what they say, by honest loss.
     loss : Loss
+    units : Tensor of shape (n,), int64, optional
+        Rows of one number are copies, or of one group. By default every row stands alone.
     gates : GateSettings, optional
         What gates to look for first; None for none at all, as in the paper.
     neighborhood : Neighborhood, optional
@@ -107,11 +116,19 @@ def fit_layerwise(
         Each is called with the `BlockReport` of every block.
     """
     network = ResidualNetwork(x.shape[-1], targets.shape[1], link=loss.link, neighborhood=neighborhood)
-    training = Training(network, x, targets, weights, folds, loss, generator, callbacks)
+    if units is None:
+        units = torch.arange(len(targets), device=targets.device)
+    training = Training(network, x, targets, weights, folds, units, loss, generator, callbacks)
+
+    best_of_features = torch.full_like(training.loss_now, float("nan"))
 
     def has_better(labels: Tensor, loss: Tensor) -> Tensor:
-        proposals = _proposals(training, labels, features, solver, penalties)
-        return torch.stack([proposal.loss for proposal in proposals]).amin(0) < (1 - tolerance) * loss
+        # Once a label is enough: later blocks would hardly see more, and each costs as much as a block of features.
+        new = labels[best_of_features[labels].isnan()]
+        if len(new):
+            proposals = _proposals(training, new, features, solver, penalties)
+            best_of_features[new] = torch.stack([proposal.loss for proposal in proposals]).amin(0)
+        return best_of_features[labels] < (1 - tolerance) * loss
 
     fitted = {} if gates is None else climb(training, gates, max_depth, has_better)
     left = torch.ones(targets.shape[1], dtype=torch.bool, device=targets.device)
@@ -134,99 +151,193 @@ def fit_layerwise(
 
 @dataclass(frozen=True)
 class _Proposal:
-    """What one hidden layer offers the labels: a readout on top of the estimates so far, or in place of them."""
+    """What one hidden layer offers some labels: their estimates by a readout of it, on top of those so far or not.
 
+    Attributes
+    ----------
+    name : str
+    layer : nn.Module
+    weight : Tensor of shape (n_units, n_some)
+    bias : Tensor of shape (n_some,)
+    penalty : Tensor of shape (n_some,)
+        NaN if there was none to choose.
+    kept : bool
+        Whether the readout is added to the estimates so far.
+    estimates : Tensor of shape (n, n_some)
+        Honest ones.
+    loss : Tensor of shape (n_some,)
+        Their loss.
+    importance : callable
+        Maps indices of some of the labels to the importance of the stream entries for them.
+    """
+
+    name: str
     layer: nn.Module
-    readout: Readout
-    objective: Objective
+    weight: Tensor
+    bias: Tensor
+    penalty: Tensor
     kept: bool
     estimates: Tensor
     loss: Tensor
+    importance: Callable[[Tensor], Tensor]
 
 
 def _add_block(
     training: Training,
     labels: Tensor,
-    features: Sequence[FeatureMap],
+    features: Sequence[FeatureMap | HonestFeatureMap],
     solver: str,
     penalties: Sequence[float],
     tolerance: float,
 ) -> bool:
-    """Let the features compete for some labels, and add a block with the updates that are worth taking, if any."""
-    proposals = _proposals(training, labels, features, solver, penalties)
-    losses = torch.stack([proposal.loss for proposal in proposals])
-    best_loss, best = losses.min(0)
-    loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
-    taken = loss_before - best_loss > tolerance * loss_before
-    if not taken.any():
-        return False
-    gained = taken & (loss_before - best_loss > LEVEL_TOLERANCE * (prior_loss - best_loss))
+    """Blend what the features propose for some labels, and add a block with the updates that are worth taking, if any.
 
+    The estimates so far are one more voice in the blend.
+    """
+    proposals = _proposals(training, labels, features, solver, penalties)
+    before = training.stream.estimates[:, labels]
+    candidates = torch.stack([before, *(proposal.estimates for proposal in proposals)])
+    if len(proposals) == 1 and proposals[0].kept:  # the paper's block
+        share = candidates.new_tensor([[0.0], [1.0]]).expand(2, len(labels))
+    else:
+        share = blend(training.loss, candidates, training.targets[:, labels], training.weights[:, labels])
+    estimates = torch.einsum("pj,pij->ij", share, candidates)
+    loss, _ = training.loss_and_error(estimates, labels)
+    loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
+    taken = loss_before - loss > tolerance * loss_before
+    taken &= loss_before - loss > _STANDARD_ERRORS * _standard_error(training, labels, before, estimates)
+    if (loss_before - loss)[taken].sum() <= _LEAST_GAIN * loss_before.sum():
+        return False
+
+    shares = share[1:] * taken
     layers: list[nn.Module] = []
     weights: list[Tensor] = []
-    estimates = training.stream.estimates[:, labels]
-    bias, penalty = torch.zeros_like(best_loss), torch.zeros_like(best_loss)
-    keep = torch.ones_like(taken)
-    for which, proposal in enumerate(proposals):
-        own = taken & (best == which)
+    bias, penalty = torch.zeros_like(loss), torch.full_like(loss, float("nan"))
+    keep = share[0].clone()
+    for own, proposal in zip(shares, proposals, strict=True):
         if not own.any():
             continue
         if layers and layers[-1] is proposal.layer:  # the same units, from another start
-            weights[-1] = weights[-1] + proposal.readout.weight * own
+            weights[-1] = weights[-1] + proposal.weight * own
         else:
             layers.append(proposal.layer)
-            weights.append(proposal.readout.weight * own)
-        bias[own], penalty[own] = proposal.readout.bias[own], proposal.readout.penalty[own]
-        estimates[:, own], keep[own] = proposal.estimates[:, own], proposal.kept
-        if (gained & own).any():
-            _attribute(training, proposal, labels, gained & own)
+            weights.append(proposal.weight * own)
+        bias += proposal.bias * own
+        keep += proposal.kept * own
+    gained = taken & (loss_before - loss > LEVEL_TOLERANCE * (prior_loss - loss))
+    loudest = shares.argmax(0)
+    for which, proposal in enumerate(proposals):
+        mainly = taken & (loudest == which)
+        penalty[mainly] = proposal.penalty[mainly]
+        members = (mainly & gained).nonzero()[:, 0]
+        if len(members):
+            training.importance[:, labels[members]] = proposal.importance(members)
     layer = layers[0] if len(layers) == 1 else JoinedLayer(layers)
-    weight = torch.cat(weights)[:, taken]
-    training.add(Block(layer, weight, bias[taken], labels[taken], keep[taken]), estimates[:, taken], penalty[taken])
+    block = Block(layer, torch.cat(weights)[:, taken], bias[taken], labels[taken], keep[taken])
+    voices: dict[str, Tensor] = {}
+    for own, proposal in zip(shares, proposals, strict=True):
+        voices[proposal.name] = voices.get(proposal.name, 0) + own[taken]
+    training.add(block, estimates[:, taken], voices, penalty[taken])
     return True
 
 
+def _standard_error(training: Training, labels: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Return the standard error of the gain of some labels' honest loss, (n_some,)."""
+    targets, shares = training.targets[:, labels], training.shares[:, labels]
+    gain = training.loss.value(before, targets) - training.loss.value(after, targets)
+    return weighted_sum((gain - weighted_sum(gain, shares)).square(), shares.square()).sqrt()
+
+
 def _proposals(
-    training: Training, labels: Tensor, features: Sequence[FeatureMap], solver: str, penalties: Sequence[float]
+    training: Training,
+    labels: Tensor,
+    features: Sequence[FeatureMap | HonestFeatureMap],
+    solver: str,
+    penalties: Sequence[float],
 ) -> list[_Proposal]:
-    entries, before = training.stream.entries, training.stream.estimates[:, labels]
-    bare = Objective(training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before)
-    proposals = []
+    stream, before = training.stream, training.stream.estimates[:, labels]
+    entries = stream.entries
+    objective = Objective(
+        training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
+    )
+    proposals: list[_Proposal] = []
     for feature_map in features:
-        layer = feature_map.fit(entries, training.generators.layers, bare, training.stream.label_entries)
-        if layer is None:
-            continue
-        offsets = [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]
-        # All starts in one problem: they share the hidden units, and so everything that is costly about them.
-        repeated = replace(
-            bare,
-            hidden=layer(entries),
-            targets=bare.targets.repeat(1, len(offsets)),
-            weights=bare.weights.repeat(1, len(offsets)),
-            offset=torch.cat(offsets, dim=1),
-        )
-        readouts = fit_readout(repeated, training.folds, penalties, solver, training.generators.solver)
-        for start, offset in enumerate(offsets):
-            columns = slice(start * len(labels), (start + 1) * len(labels))
-            readout = readouts.select(columns)
-            estimates = offset + readout.honest_update
-            loss, _ = training.loss_and_error(estimates, labels)
-            proposals.append(_Proposal(layer, readout, replace(bare, offset=offset), offset is before, estimates, loss))
+        generator = training.generators.layers
+        if hasattr(feature_map, "fit_honest"):
+            opinions = feature_map.fit_honest(entries, generator, objective, training.folds, training.units)
+            proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
+        elif (layer := feature_map.fit(entries, generator, objective, stream.label_entries)) is not None:
+            proposals += _of_readouts(training, labels, feature_map, layer, objective, solver, penalties)
     return proposals
 
 
-def _attribute(training: Training, proposal: _Proposal, labels: Tensor, gained: Tensor) -> None:
-    """Record for the labels that gained much which stream entries their update stands on."""
-    objective = proposal.objective
+def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> _Proposal:
+    """Units that are estimates of the labels need no other readout than the identity."""
+    loss, _ = training.loss_and_error(opinions.honest, labels)
+    return _Proposal(
+        name,
+        opinions.layer,
+        torch.eye(len(labels)).to(opinions.honest),
+        torch.zeros_like(loss),
+        torch.full_like(loss, float("nan")),
+        False,
+        opinions.honest,
+        loss,
+        opinions.importance,
+    )
+
+
+def _of_readouts(
+    training: Training,
+    labels: Tensor,
+    feature_map: FeatureMap,
+    layer: nn.Module,
+    objective: Objective,
+    solver: str,
+    penalties: Sequence[float],
+) -> list[_Proposal]:
+    """Fit the readout of a layer on top of the estimates so far, and from zero where the features ask for it."""
+    entries, before = training.stream.entries, objective.offset
+    offsets = [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]
+    # All starts in one problem: they share the hidden units, and so everything that is costly about them.
+    repeated = replace(
+        objective,
+        hidden=layer(entries),
+        targets=objective.targets.repeat(1, len(offsets)),
+        weights=objective.weights.repeat(1, len(offsets)),
+        offset=torch.cat(offsets, dim=1),
+    )
+    readouts = fit_readout(repeated, training.folds, penalties, solver, training.generators.solver)
+    proposals = []
+    for start, offset in enumerate(offsets):
+        readout = readouts.select(slice(start * len(labels), (start + 1) * len(labels)))
+        estimates = offset + readout.honest_update
+        loss, _ = training.loss_and_error(estimates, labels)
+        importance = partial(_importance, training, layer, readout, replace(objective, offset=offset))
+        proposals.append(
+            _Proposal(
+                feature_map.name,
+                layer,
+                readout.weight,
+                readout.bias,
+                readout.penalty,
+                offset is before,
+                estimates,
+                loss,
+                importance,
+            )
+        )
+    return proposals
+
+
+def _importance(
+    training: Training, layer: nn.Module, readout: Readout, objective: Objective, members: Tensor
+) -> Tensor:
+    """Return the importance of the stream entries for some of the labels of a readout."""
+    if isinstance(layer, LinearLayer):
+        return layer.importance(training.stream.entries, readout.weight[:, members])
     judge = sampled_loss(
-        training.loss.value, objective.offset[:, gained], objective.targets[:, gained], objective.weights[:, gained]
+        training.loss.value, objective.offset[:, members], objective.targets[:, members], objective.weights[:, members]
     )
-    training.importance[:, labels[gained]] = shuffle_importance(
-        proposal.layer,
-        training.stream.entries,
-        proposal.readout,
-        gained.nonzero()[:, 0],
-        judge,
-        training.folds,
-        training.generators.attribution,
-    )
+    entries, generator = training.stream.entries, training.generators.attribution
+    return shuffle_importance(layer, entries, readout, members, judge, training.folds, generator)

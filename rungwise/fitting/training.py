@@ -29,7 +29,9 @@ class BlockReport:
         Whether the block settled the label.
     penalty : Tensor
         Ridge penalty of the label's readout, in the units of `rungwise.fitting.readout.PENALTIES`; NaN if the block did
-        not fit one.
+        not fit one. Of the kind of features with the largest share, if there are several.
+    shares : dict of str to Tensor
+        For each kind of features, its share in the new estimates; what is missing from 1 are the estimates before.
     seconds : float
     """
 
@@ -41,6 +43,7 @@ class BlockReport:
     taken: Tensor
     settled: Tensor
     penalty: Tensor
+    shares: dict[str, Tensor]
     seconds: float
 
 
@@ -81,6 +84,8 @@ class Training:
     x : Tensor of shape (n, n_inputs), or with a neighborhood (n_instances, n_positions, n_inputs)
     targets, weights : Tensor of shape (n, n_labels)
     folds : sequence of slice
+    units : Tensor of shape (n,), int64
+        Rows of one number are copies, or of one group.
     loss : Loss
     generator : torch.Generator
         Seeds the `Generators`.
@@ -106,11 +111,13 @@ class Training:
         targets: Tensor,
         weights: Tensor,
         folds: Sequence[slice],
+        units: Tensor,
         loss: Loss,
         generator: torch.Generator,
         callbacks: Sequence[Callback],
     ) -> None:
-        self.network, self.targets, self.weights, self.folds = network, targets, weights, folds
+        self.network, self.targets, self.weights = network, targets, weights
+        self.folds, self.units = folds, units
         self.loss, self.generators, self.callbacks = loss, Generators.spawn(generator), callbacks
         self.shares = normalise(weights)
         self.stream = network.start(x)
@@ -128,7 +135,7 @@ class Training:
         wrong = ((estimates > 0) != (targets > 0)).to(shares.dtype)
         return weighted_sum(self.loss.value(estimates, targets), shares), weighted_sum(wrong, shares)
 
-    def add(self, block: Block, estimates: Tensor, penalty: Tensor | None = None) -> None:
+    def add(self, block: Block, estimates: Tensor, shares: dict[str, Tensor], penalty: Tensor | None = None) -> None:
         """Add a block, with the honest estimates that it gives for its labels, (n, n_changed), and report it."""
         labels = block.labels
         self.network.blocks.append(block)
@@ -149,6 +156,7 @@ class Training:
             taken=nobody.index_fill(0, labels, True).cpu(),
             settled=nobody.index_put((labels,), block.settle).cpu(),
             penalty=penalties.cpu(),
+            shares={name: torch.zeros_like(loss_after).index_put((labels,), own).cpu() for name, own in shares.items()},
             seconds=now - self._began,
         )
         self._began = now

@@ -79,6 +79,28 @@ def read_targets(Y: Any) -> tuple[np.ndarray, LabelCoding]:
     return _matrix(matrix, np.asarray(values).dtype, names)
 
 
+def read_label_matrix(Y: Any) -> np.ndarray:
+    """Return labels as float64 of shape (n, n_labels): 1, 0, and NaN where not annotated, however Y writes them.
+
+    Unlike `read_targets` it takes part of a set, where a label may have no annotation.
+
+    Parameters
+    ----------
+    Y : array, sparse matrix or data frame of shape (n, n_labels)
+
+    Raises
+    ------
+    ValueError
+        If Y has another shape or other values.
+    """
+    names = [str(name) for name in Y.columns] if is_frame(Y) else None
+    matrix = _as_floats(Y.toarray() if scipy.sparse.issparse(Y) else Y, names)
+    if matrix.ndim != 2:
+        raise ValueError(f"Y must have shape (n_samples, n_labels), however: {matrix.shape}")
+    _check_values(matrix, names or [f"label_{j}" for j in range(matrix.shape[1])])
+    return np.where(np.isnan(matrix), np.nan, matrix > 0)
+
+
 def _as_floats(values: Any, names: list[str] | None) -> np.ndarray:
     """Return Y as float64 with NaN for every kind of missing value."""
     if names is not None:
@@ -93,7 +115,7 @@ def _as_floats(values: Any, names: list[str] | None) -> np.ndarray:
         try:
             if array.dtype.kind != "O":
                 raise TypeError
-            return np.array([[np.nan if v is None else float(v) for v in row] for row in array.tolist()])
+            return np.array([[np.nan if pd.isna(v) else float(v) for v in row] for row in array.tolist()])
         except (TypeError, ValueError):
             raise ValueError(
                 f"Y must hold 0 and 1, -1 and 1, or booleans, however: {array.ravel()[:3].tolist()}; only a 1-D y may "
@@ -116,17 +138,7 @@ def _matrix(matrix: np.ndarray, dtype: np.dtype, names: list[str] | None) -> tup
     if n_labels == 0:
         raise ValueError("Y must have at least 1 label, however: its shape is " + str(matrix.shape))
     names = names or [f"label_{j}" for j in range(n_labels)]
-    found = np.unique(matrix[~np.isnan(matrix)])
-    for allowed in ([0.0, 1.0], [-1.0, 1.0]):
-        if set(found) <= set(allowed):
-            break
-    else:
-        strange = [v for v in found.tolist() if v not in (-1.0, 0.0, 1.0)] or found.tolist()
-        column = int(np.isin(matrix, strange).any(axis=0).argmax())
-        raise ValueError(
-            f"Y must hold 0 and 1, -1 and 1, or booleans (NaN where not annotated), however: label {names[column]!r} "
-            f"has {strange[:3]}; give each class a column of its own"
-        )
+    allowed = _check_values(matrix, names)
     unannotated = [name for name, column in zip(names, matrix.T, strict=True) if len(matrix) and np.isnan(column).all()]
     if unannotated:
         raise ValueError(f"these labels have no annotation at all; drop them from Y: {unannotated}")
@@ -136,6 +148,20 @@ def _matrix(matrix: np.ndarray, dtype: np.dtype, names: list[str] | None) -> tup
         classes = np.array(allowed).astype(int)
     return np.where(np.isnan(matrix), np.nan, np.where(matrix > 0, 1.0, -1.0)), LabelCoding(
         "multilabel", tuple(names), classes
+    )
+
+
+def _check_values(matrix: np.ndarray, names: list[str]) -> list[float]:
+    """Return the two values that labels are written with."""
+    found = np.unique(matrix[~np.isnan(matrix)])
+    for allowed in ([0.0, 1.0], [-1.0, 1.0]):
+        if set(found) <= set(allowed):
+            return allowed
+    strange = [v for v in found.tolist() if v not in (-1.0, 0.0, 1.0)] or found.tolist()
+    column = int(np.isin(matrix, strange).any(axis=0).argmax())
+    raise ValueError(
+        f"Y must hold 0 and 1, -1 and 1, or booleans (NaN where not annotated), however: label {names[column]!r} "
+        f"has {strange[:3]}; give each class a column of its own"
     )
 
 

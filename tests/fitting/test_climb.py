@@ -6,7 +6,7 @@ import torch
 
 from rungwise.datasets import make_adder, make_automaton, make_hierarchy, make_multiplier, make_parity
 from rungwise.features import RandomFeatures, SparseFeatures
-from rungwise.fitting.folds import assign_folds
+from rungwise.fitting.folds import assign_folds, find_units
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
@@ -17,7 +17,7 @@ N_FOLDS = 4
 
 def fit(x, targets, weights=None, features=None, loss=None, seed=0, dtype=torch.float32, **options):
     """Return targets and weights, sorted by fold, and what `fit_layerwise` makes of them."""
-    fold = assign_folds(x, N_FOLDS, seed)
+    fold = assign_folds(find_units(x, seed), N_FOLDS)
     order = np.argsort(fold, kind="stable")
     ends = np.cumsum(np.bincount(fold)).tolist()
     folds = [slice(start, stop) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
@@ -99,7 +99,7 @@ def test_training_rows_carry_what_the_network_says_of_them(loss, dtype):
     X, Y, _ = make_hierarchy(500, n_inputs=12, n_levels=3, n_labels_per_level=4, random_state=0)
     flipped = np.random.default_rng(0).random(Y.shape) < 0.04
     targets = np.where(flipped, 1.0 - 2 * Y, 2.0 * Y - 1)
-    fold = np.argsort(assign_folds(X, N_FOLDS, 0), kind="stable")
+    fold = np.argsort(assign_folds(find_units(X, 0), N_FOLDS), kind="stable")
     sorted_targets, weights, fitted = fit(X, targets, loss=LOSSES[loss](), dtype=dtype)
     assert len(fitted.gates) == 12
     with torch.no_grad():

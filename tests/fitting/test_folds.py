@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from rungwise.fitting.folds import assign_folds
+from rungwise.fitting.folds import assign_folds, find_units
 
 tables = arrays(
     np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12), elements=st.floats(-3, 3)
@@ -15,15 +15,15 @@ tables = arrays(
 @given(tables, st.integers(2, 6), st.integers(0, 2**32), st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(X, n_folds, seed, random):
     order = np.array(random.sample(range(len(X)), len(X)))
-    fold = assign_folds(X, n_folds, seed)
-    assert (assign_folds(X[order], n_folds, seed) == fold[order]).all()
+    fold = assign_folds(find_units(X, seed), n_folds)
+    assert (assign_folds(find_units(X[order], seed), n_folds) == fold[order]).all()
 
 
 @settings(deadline=None)
 @given(tables, st.integers(2, 6), st.integers(0, 2**32))
 def test_duplicates_stay_together_and_change_no_other_row(X, n_folds, seed):
-    fold = assign_folds(X, n_folds, seed)
-    twice = assign_folds(np.vstack([X, X[::-1]]), n_folds, seed)
+    fold = assign_folds(find_units(X, seed), n_folds)
+    twice = assign_folds(find_units(np.vstack([X, X[::-1]]), seed), n_folds)
     assert (twice == np.r_[fold, fold[::-1]]).all()
 
 
@@ -31,7 +31,7 @@ def test_duplicates_stay_together_and_change_no_other_row(X, n_folds, seed):
 @given(tables, st.integers(2, 6), st.integers(0, 2**32))
 def test_distinct_rows_are_shared_out_evenly(X, n_folds, seed):
     X = np.unique(X, axis=0)
-    sizes = np.bincount(assign_folds(X, n_folds, seed))
+    sizes = np.bincount(assign_folds(find_units(X, seed), n_folds))
     assert len(sizes) == min(n_folds, len(X))
     assert sizes.max() - sizes.min() <= 1
 
@@ -41,7 +41,7 @@ def test_distinct_rows_are_shared_out_evenly(X, n_folds, seed):
 def test_groups_stay_together(groups, n_folds, seed):
     groups = np.array([*groups, "a", "b"])
     X = np.random.default_rng(0).normal(size=(len(groups), 2))
-    fold = assign_folds(X, n_folds, seed, groups)
+    fold = assign_folds(find_units(X, seed, groups), n_folds)
     for group in set(groups.tolist()):
         assert len(set(fold[groups == group].tolist())) == 1
     assert len(set(fold.tolist())) == min(n_folds, len(set(groups.tolist())))
@@ -54,22 +54,22 @@ def test_negative_zero_is_zero_and_every_nan_the_same():
     Z = X.copy()
     Z[0] = -0.0, other_nan
     for seed in range(5):
-        assert (assign_folds(X, 5, seed) == assign_folds(Z, 5, seed)).all()
+        assert (assign_folds(find_units(X, seed), 5) == assign_folds(find_units(Z, seed), 5)).all()
 
 
 def test_seed_decides():
     X = np.random.default_rng(0).normal(size=(100, 3))
-    assert (assign_folds(X, 4, 0) == assign_folds(X, 4, 0)).all()
-    assert (assign_folds(X, 4, 0) != assign_folds(X, 4, 1)).any()
+    assert (assign_folds(find_units(X, 0), 4) == assign_folds(find_units(X, 0), 4)).all()
+    assert (assign_folds(find_units(X, 0), 4) != assign_folds(find_units(X, 1), 4)).any()
 
 
 def test_columns_are_told_apart():
     X = np.array([[0.0, 1.0], [1.0, 0.0]])
-    assert sorted(assign_folds(X, 2, 0)) == [0, 1]
+    assert sorted(assign_folds(find_units(X, 0), 2)) == [0, 1]
 
 
 @pytest.mark.parametrize(("groups", "what"), [(None, "rows"), (np.zeros(3), "groups")])
 def test_a_single_distinct_row_or_group_is_refused(groups, what):
     X = np.ones((3, 2)) if groups is None else np.eye(3)
     with pytest.raises(ValueError, match=f"at least 2 distinct {what}, however: 1"):
-        assign_folds(X, 2, 0, groups)
+        assign_folds(find_units(X, 0, groups), 2)

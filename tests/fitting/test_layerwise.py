@@ -6,7 +6,7 @@ import torch
 
 from rungwise.datasets import make_hierarchy
 from rungwise.features import RandomFeatures
-from rungwise.fitting.folds import assign_folds
+from rungwise.fitting.folds import assign_folds, find_units
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
 from rungwise.fitting.readout import PENALTIES
@@ -26,7 +26,7 @@ def _one_thread():
 
 def fit(x, targets, weights=None, loss=None, width=64, seed=0, dtype=torch.float64, **options):
     """Return the rows, sorted by fold, and what `fit_layerwise` makes of them."""
-    fold = assign_folds(x, N_FOLDS, seed)
+    fold = assign_folds(find_units(x, seed), N_FOLDS)
     order = np.argsort(fold, kind="stable")
     ends = np.cumsum(np.bincount(fold)).tolist()
     folds = [slice(start, stop) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]

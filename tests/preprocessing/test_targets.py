@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 from sklearn.exceptions import DataConversionWarning
 
-from rungwise.preprocessing.targets import read_targets, read_weights
+from rungwise.preprocessing.targets import read_label_matrix, read_targets, read_weights
 
 SIGNS = np.array([[1.0, -1.0], [-1.0, -1.0], [1.0, 1.0]])
 BITS = (SIGNS > 0).astype(int)
@@ -27,6 +27,7 @@ PARTIAL = {
     "floats": np.where(np.isnan(NA), np.nan, NA > 0),
     "signs": NA,
     "objects": np.array([[1, None], [0, 0], [1, 1]], dtype=object),
+    "objects with NA": np.array([[1, pd.NA], [0, 0], [1, 1]], dtype=object),
     "pandas": pd.DataFrame(NA, columns=["a", "b"]),
     "nullable pandas": pd.DataFrame({"a": [1, 0, 1], "b": [None, 0, 1]}).astype("Int64"),
     "boolean pandas": pd.DataFrame({"a": [True, False, True], "b": [None, False, True]}).astype("boolean"),
@@ -45,6 +46,20 @@ def test_every_form_of_a_complete_matrix_is_read(form):
 @pytest.mark.parametrize("form", PARTIAL)
 def test_every_kind_of_missing_value_is_not_annotated(form):
     np.testing.assert_array_equal(read_targets(PARTIAL[form])[0], NA)
+
+
+@pytest.mark.parametrize("form", COMPLETE)
+def test_label_matrix_of_complete_labels_is_0_and_1(form):
+    np.testing.assert_array_equal(read_label_matrix(COMPLETE[form]), BITS)
+
+
+@pytest.mark.parametrize("form", PARTIAL)
+def test_label_matrix_has_nan_where_a_label_is_not_annotated(form):
+    np.testing.assert_array_equal(read_label_matrix(PARTIAL[form]), np.where(np.isnan(NA), np.nan, NA > 0))
+
+
+def test_label_matrix_may_have_labels_without_annotation():
+    np.testing.assert_array_equal(read_label_matrix([[np.nan, 1], [np.nan, -1]]), [[np.nan, 1], [np.nan, 0]])
 
 
 @pytest.mark.parametrize("form", ["0 and 1", "-1 and 1", "booleans"])

@@ -1,0 +1,56 @@
+"""Opinions: features whose hidden units are estimates of the labels, fitted to the labels themselves.
+
+Random and screened units do not follow single labels, and the readout is fitted with honest updates later. Units that
+were fitted to the labels have to bring honest values for the training rows with them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Probabilities closer to 0 or 1 than a sample of some thousand rows can tell are not expressed as log-odds.
+_LEAST_PROBABILITY = 1e-3
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """A fitted layer with as many hidden units as labels, unit j its estimate of label j.
+
+    Attributes
+    ----------
+    layer : nn.Module
+    honest : Tensor of shape (n, n_labels)
+        The units of the training rows, from the parts of the layer that did not see the row's labels.
+    importance : callable
+        Maps labels, (n_some,), to the importance of every stream entry for them, (n_entries, n_some), not negative.
+    """
+
+    layer: nn.Module
+    honest: Tensor
+    importance: Callable[[Tensor], Tensor]
+
+
+def express(probability: Tensor, link: str) -> Tensor:
+    """Return probabilities as estimates of ±1 labels: 2 p - 1, or log-odds under the link "tanh"."""
+    if link == "tanh":
+        return torch.logit(probability.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
+    return 2 * probability - 1
+
+
+def filled_targets(objective: Any) -> tuple[Tensor, Tensor]:
+    """Return targets in [-1, 1] without gaps, (n, n_labels), and one weight for each row, (n,).
+
+    Where a label is not annotated, the estimate so far stands in, or the label's mean if there is none yet; where its
+    weight is smaller than that of other labels of the row, a mixture of both.
+    """
+    targets, weights = objective.targets, objective.weights
+    row_weights = weights.amax(1)
+    tiny = torch.finfo(weights.dtype).tiny
+    mean = (weights * targets).sum(0) / weights.sum(0).clamp(min=tiny)
+    believed = torch.tanh(objective.offset / 2) if objective.loss.link == "tanh" else objective.offset.clamp(-1, 1)
+    believed = torch.where(objective.offset.any(0), believed, mean)
+    share = weights / row_weights.clamp(min=tiny)[:, None]
+    return share * targets + (1 - share) * believed, row_weights

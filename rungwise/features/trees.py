@@ -1,0 +1,279 @@
+"""Trees: hidden units are the leaves of bagged trees, and their readout the leaves' mean labels.
+
+A tree is grown on a bootstrap sample of the examples, so that the trees that did not draw an example speak honestly
+about it (out-of-bag estimates; Breiman, 2001). Copies of an example, and examples of one group, are drawn together.
+scikit-learn grows the trees; the fitted layer runs as tensors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from joblib import Parallel, cpu_count, delayed
+from scipy import sparse
+from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
+from torch import Tensor, nn
+
+from rungwise._validation import check_whole
+from rungwise.features.opinions import Opinions, express, filled_targets
+
+# Trees of more labels are grown on random projections of them (Joly, Geurts and Wehenkel, 2014), whose squared
+# distances are nearly the same, so that growing costs no more with thousands of labels.
+_MAX_OUTPUTS = 64
+# Rows that descend the trees together: their places in all trees stay in a core's cache.
+_CHUNK = 512
+# Of so many trees the importance of the stream entries is the mean.
+_IMPORTANCE_TREES = 20
+
+
+_KINDS = {"best": DecisionTreeRegressor, "random": ExtraTreeRegressor}
+
+
+class TreeLayer(nn.Module):
+    """The mean opinion of some trees about each label, in [-1, 1] (as log-odds under the link "tanh").
+
+    It is the sum over the leaves, each a 0/1 unit, of a leaf's mean labels, divided by the number of trees. The means
+    are kept sparse: a leaf has few positives, and leaves times labels can be very many.
+
+    Parameters
+    ----------
+    root : Tensor of shape (n_trees,), int64
+        First node of each tree.
+    feature : Tensor of shape (n_nodes,), int64
+        Stream entry that an inner node asks for; -1 at a leaf.
+    threshold : Tensor of shape (n_nodes,)
+        Rows with a value of at most this go left.
+    left, right : Tensor of shape (n_nodes,), int64
+        Children; for a leaf, ``left`` is its number among the leaves.
+    start : Tensor of shape (n_leaves + 1,), int64
+        Where the entries of each leaf begin in ``label`` and ``share``.
+    label : Tensor of shape (n_entries,), int64
+    share : Tensor of shape (n_entries,)
+        Share of the leaf's examples that have the label.
+    n_labels : int
+    link : {"clip", "tanh"}
+    """
+
+    kind = "trees"
+    root: Tensor
+    feature: Tensor
+    threshold: Tensor
+    left: Tensor
+    right: Tensor
+    start: Tensor
+    label: Tensor
+    share: Tensor
+
+    def __init__(self, tensors: dict[str, Tensor], n_labels: int, link: str) -> None:
+        super().__init__()
+        self.n_labels, self.link = n_labels, link
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs, beside the tensors, to build this layer again."""
+        sizes = {"n_trees": len(self.root), "n_nodes": len(self.feature)}
+        sizes |= {"n_leaves": len(self.start) - 1, "n_entries": len(self.label)}
+        return {**sizes, "n_labels": self.n_labels, "link": self.link}
+
+    @classmethod
+    def from_config(
+        cls, n_trees: int, n_nodes: int, n_leaves: int, n_entries: int, n_labels: int, link: str
+    ) -> "TreeLayer":
+        """Return a layer of zeros, to be filled by ``load_state_dict``."""
+        sizes = {"root": n_trees, "feature": n_nodes, "left": n_nodes, "right": n_nodes}
+        sizes |= {"start": n_leaves + 1, "label": n_entries}
+        tensors = {name: torch.zeros(size, dtype=torch.long) for name, size in sizes.items()}
+        return cls({**tensors, "threshold": torch.zeros(n_nodes), "share": torch.zeros(n_entries)}, n_labels, link)
+
+    def leaves(self, stream: Tensor) -> Tensor:
+        """Return the leaf that each row reaches in each tree, (n, n_trees), for a stream of shape (n, n_entries)."""
+        n_trees = len(self.root)
+        stream = stream.float()  # the precision in which the trees were grown
+        node = self.root.repeat(len(stream))
+        moving = torch.arange(len(node), device=node.device)
+        while True:
+            at = node[moving]
+            column = self.feature[at]
+            inner = column >= 0
+            if not inner.any():
+                return self.left[node].view(-1, n_trees)
+            moving, at, column = moving[inner], at[inner], column[inner]
+            values = stream[torch.div(moving, n_trees, rounding_mode="floor"), column]
+            node[moving] = torch.where(values <= self.threshold[at], self.left[at], self.right[at])
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return an opinion about each label, (n, n_labels), for a stream of shape (n, n_entries)."""
+        shares = [self._shares(self.leaves(rows)) for rows in stream.split(_CHUNK)]
+        empty = stream.new_zeros(0, self.n_labels)
+        return express((torch.cat(shares) if shares else empty).to(stream.dtype), self.link)
+
+    def _shares(self, leaves: Tensor) -> Tensor:
+        n, n_trees = leaves.shape
+        first = self.start[leaves.flatten()]
+        length = self.start[leaves.flatten() + 1] - first
+        row = torch.arange(n, device=leaves.device).repeat_interleave(n_trees).repeat_interleave(length)
+        # The entries of all leaves reached, one leaf after another.
+        offset = torch.arange(len(row), device=leaves.device) - (length.cumsum(0) - length).repeat_interleave(length)
+        entry = first.repeat_interleave(length) + offset
+        total = self.share.new_zeros(n * self.n_labels)
+        total.index_add_(0, row * self.n_labels + self.label[entry], self.share[entry])
+        return total.view(n, self.n_labels) / n_trees
+
+
+@dataclass(frozen=True)
+class TreeFeatures:
+    """The feature map that grows a forest for every block.
+
+    Parameters
+    ----------
+    n_trees : int, at least 10
+    splits : {"best", "random"}
+        Whether a split takes the best threshold of an entry (random forests) or one at random (extremely randomised
+        trees; Geurts, Ernst and Wehenkel, 2006).
+    min_leaf : int, at least 1
+        Fewest drawn examples in a leaf: 1 where labels follow from the input, more where they are noisy.
+    """
+
+    name: ClassVar[str] = "trees"
+    n_trees: int = 100
+    splits: str = "best"
+    min_leaf: int = 1
+
+    def __post_init__(self) -> None:
+        check_whole("n_trees", self.n_trees, 10)
+        check_whole("min_leaf", self.min_leaf, 1)
+        if self.splits not in _KINDS:
+            raise ValueError(f"splits must be one of {sorted(_KINDS)}, however: splits={self.splits!r}")
+
+    def fit_honest(
+        self, stream: Tensor, generator: torch.Generator, objective: Any, folds: Sequence[slice], units: Tensor
+    ) -> Opinions:
+        """Grow a forest and return it with its out-of-bag opinions; see `rungwise.features.HonestFeatureMap`."""
+        targets, row_weights = filled_targets(objective)
+        positives, weights = ((1 + targets) / 2).cpu().double().numpy(), row_weights.cpu().double().numpy()
+        values, unit = stream.cpu().float().numpy(), units.cpu().numpy()
+        seeds = torch.randint(2**31 - 1, (self.n_trees,), generator=generator).tolist()
+        outputs = positives - np.average(positives, axis=0, weights=weights)
+        grown = Parallel(n_jobs=cpu_count(), backend="threading")(
+            delayed(self._grow)(values, outputs, weights, unit, seed) for seed in seeds
+        )
+        forest = _Forest(grown, positives, weights)
+        link = objective.loss.link
+        layer = TreeLayer(forest.tensors(), positives.shape[1], link).to(stream.device)
+
+        def importance(labels: Tensor) -> Tensor:
+            return torch.from_numpy(forest.importance(values, labels.cpu().numpy())).to(stream)
+
+        return Opinions(layer, express(torch.from_numpy(forest.out_of_bag()).to(stream), link), importance)
+
+    def _grow(
+        self, values: np.ndarray, outputs: np.ndarray, weights: np.ndarray, unit: np.ndarray, seed: int
+    ) -> "_Grown":
+        random = np.random.RandomState(seed)
+        n_units = int(unit.max()) + 1
+        count = np.bincount(random.randint(n_units, size=n_units), minlength=n_units)[unit]
+        if outputs.shape[1] > _MAX_OUTPUTS:
+            outputs = outputs @ random.standard_normal((outputs.shape[1], _MAX_OUTPUTS))
+        drawn = (count > 0) & (weights > 0)
+        tree = _KINDS[self.splits](
+            max_features="sqrt", min_samples_leaf=self.min_leaf, random_state=random.randint(2**31 - 1)
+        )
+        tree.fit(values[drawn], outputs[drawn], sample_weight=(count * weights)[drawn])
+        return _Grown(tree.tree_, tree.tree_.apply(values), count)
+
+
+@dataclass(frozen=True)
+class _Grown:
+    """A tree, with the leaf (a node of it) of every training row and how often each row was drawn."""
+
+    tree: Any
+    leaf: np.ndarray
+    count: np.ndarray
+
+
+class _Forest:
+    """The grown trees side by side: their leaves' mean labels, and what follows from them for the training rows."""
+
+    def __init__(self, grown: Sequence[_Grown], positives: np.ndarray, weights: np.ndarray) -> None:
+        self.grown, self.positives, self.weights = grown, sparse.csr_array(positives), weights
+        self.mean = np.average(positives, axis=0, weights=weights)
+        self.shares = [self._node_shares(tree) for tree in grown]
+
+    def _node_shares(self, grown: _Grown) -> sparse.csr_array:
+        """Return the mean labels of the drawn rows in each leaf of a tree, (n_nodes, n_labels); 0 at inner nodes."""
+        weight = grown.count * self.weights
+        n = len(weight)
+        total = np.bincount(grown.leaf, weight, minlength=grown.tree.node_count)
+        share = weight / np.where(total > 0, total, 1)[grown.leaf]
+        members = sparse.csr_array((share, (grown.leaf, np.arange(n))), shape=(grown.tree.node_count, n))
+        members.eliminate_zeros()
+        return sparse.csr_array(members @ self.positives)
+
+    def out_of_bag(self) -> np.ndarray:
+        """Return for each training row the mean over the trees that did not draw it, (n, n_labels)."""
+        n = len(self.weights)
+        total, n_trees = np.zeros(self.positives.shape), np.zeros(n)
+        for grown, shares in zip(self.grown, self.shares, strict=True):
+            out = np.flatnonzero(grown.count == 0)
+            found = shares[grown.leaf[out]].tocoo()
+            np.add.at(total, (out[found.row], found.col), found.data)
+            n_trees[out] += 1
+        # With few units a row may have been drawn by every tree: then its labels' frequencies speak.
+        return np.where(n_trees[:, None] > 0, total / np.maximum(n_trees, 1)[:, None], self.mean)
+
+    def importance(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return how much of the out-of-bag loss of some labels the splits on each entry save, (n_entries, n_some).
+
+        The out-of-bag decrease of impurity (Li, Wang, Basu, Kumbier and Yu, 2019): without the preference of the usual
+        one for entries of many values.
+        """
+        positives = self.positives[:, labels].toarray() - self.mean[labels]
+        some = self.grown[:_IMPORTANCE_TREES]
+        saved = sum(self._saved_by_tree(grown, values, positives) for grown in some)
+        return np.maximum(saved / len(some), 0)
+
+    def _saved_by_tree(self, grown: _Grown, values: np.ndarray, positives: np.ndarray) -> np.ndarray:
+        tree, weight = grown.tree, grown.count * self.weights
+        visits = sparse.csr_array(tree.decision_path(values)).T
+        mean = (visits @ (weight[:, None] * positives)) / np.maximum(visits @ weight, 1e-300)[:, None]
+        out = visits @ (((grown.count == 0) * self.weights)[:, None] * positives)
+        parent = np.flatnonzero(tree.children_left >= 0)
+        saved = np.zeros((values.shape[1], positives.shape[1]))
+        for child in (tree.children_left[parent], tree.children_right[parent]):
+            np.add.at(saved, tree.feature[parent], (mean[child] - mean[parent]) * out[child])
+        return saved
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what `TreeLayer` is made of."""
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in ("feature", "threshold", "left", "right", "length")}
+        root, labels, shares, n_nodes, n_leaves = [], [], [], 0, 0
+        for grown, own in zip(self.grown, self.shares, strict=True):
+            tree = grown.tree
+            is_leaf = tree.children_left < 0
+            leaf_number = n_leaves + np.cumsum(is_leaf) - 1
+            root.append(n_nodes)
+            parts["feature"].append(np.where(is_leaf, -1, tree.feature))
+            parts["threshold"].append(_round_down(tree.threshold))
+            parts["left"].append(np.where(is_leaf, leaf_number, n_nodes + tree.children_left))
+            parts["right"].append(np.where(is_leaf, 0, n_nodes + tree.children_right))
+            parts["length"].append(np.diff(own.indptr)[is_leaf])
+            labels.append(own.indices)
+            shares.append(own.data)
+            n_nodes, n_leaves = n_nodes + tree.node_count, n_leaves + int(is_leaf.sum())
+        joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+        start = np.concatenate([[0], np.cumsum(joined.pop("length"))])
+        integers = {"root": np.array(root), "start": start, "label": np.concatenate(labels)}
+        integers |= {name: joined[name] for name in ("feature", "left", "right")}
+        tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in integers.items()}
+        share = torch.from_numpy(np.concatenate(shares).astype(np.float32))
+        return {**tensors, "threshold": torch.from_numpy(joined["threshold"]), "share": share}
+
+
+def _round_down(threshold: np.ndarray) -> np.ndarray:
+    """Return the largest single-precision numbers that do not exceed the thresholds: the same rows go left."""
+    rounded = threshold.astype(np.float32)
+    return np.where(rounded > threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded)
