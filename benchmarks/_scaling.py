@@ -25,6 +25,9 @@ from rungwise.theory.hierarchical_model import HierarchicalModel
 
 # Numbers of examples that are tried, about a fifth apart.
 GRID = tuple(sorted({round(8 * 1.2**k) for k in range(34)}))
+_STRIDE = 4
+# A fit is given up as one of too few examples when it takes so many times as long as the slowest exact one.
+_PATIENCE, _LEAST_SECONDS = 3.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -87,38 +90,43 @@ def candidate_bits(model: HierarchicalModel) -> float:
     return log2(comb(model.n_inputs + model.n_labels, fan_in)) + 2**fan_in
 
 
-def fewest_examples(instance: Instance, seed: int, n_test: int, tell: Callable[[str], None]) -> dict:
-    """Return the fewest examples of `GRID` from which ours is exact on unseen rows, found by bisection.
+def fewest_examples(instance: Instance, seed: int, n_test: int, tell: Callable[[str], None], budget: float) -> dict:
+    """Return the fewest examples of `GRID` from which ours is exact on unseen rows.
 
-    Every trial is told: the number of examples, the wrong values and the seconds.
+    From four times the information limit in steps of four along the grid until the answer is between two of them, then
+    by bisection: fits of far too few examples explain little and are the slow ones. After ``budget`` seconds no further
+    trial begins; "undecided" are the numbers of examples between the most that failed and the fewest that were exact.
+    Every trial is told when it is over.
     """
     most = max(GRID)
     X, Y, model = instance.make(most + n_test, seed)
     X_test, Y_test = X[most:], Y[most:]
-    tried = []
+    tried: list[dict] = []
+    began = time.perf_counter()
 
     def is_exact(n: int) -> bool:
-        tell(f"{instance.name}, {n} examples")
-        began = time.perf_counter()
-        trial: dict = {"examples": n, "wrong values": None, "failure": ""}
-        try:
-            fitted = RungwiseClassifier(features="sparse", random_state=0).fit(X[:n], Y[:n])
-            trial["wrong values"] = int((fitted.predict(X_test) != Y_test).sum())
-        except Exception as error:  # what is too few for a fit is too few
-            trial["failure"] = f"{type(error).__name__}: {error}"
-        tried.append({**trial, "seconds": time.perf_counter() - began})
+        exact_seconds = [trial["seconds"] for trial in tried if trial["wrong values"] == 0]
+        trial = _try(X[:n], Y[:n], X_test, Y_test, max(_PATIENCE * max(exact_seconds, default=np.inf), _LEAST_SECONDS))
+        tried.append({"examples": n, **trial})
+        outcome = trial["failure"] or f"{trial['wrong values']:,} wrong"
+        tell(f"{instance.name}, seed {seed}, {n} examples: {outcome}, {trial['seconds']:.1f} s")
         return trial["wrong values"] == 0
 
+    def in_time() -> bool:
+        return time.perf_counter() - began < budget
+
     bits, entropy = candidate_bits(model), _least_entropy(Y)
-    # From above: fits of too few examples are the slow ones.
-    high = next((i for i, n in enumerate(GRID) if n >= 4 * bits / entropy), len(GRID) - 1)
-    low = -1
-    while high < len(GRID) - 1 and not is_exact(GRID[high]):
-        low, high = high, min(len(GRID) - 1, high + 4)
-    while high - low > 1:
+    last = len(GRID) - 1
+    low, high = -1, next((i for i, n in enumerate(GRID) if n >= 4 * bits / entropy), last)
+    while high < last and not is_exact(GRID[high]) and in_time():
+        low, high = high, min(last, high + _STRIDE)
+    while low < 0 <= high - _STRIDE and in_time():
+        low, high = (-1, high - _STRIDE) if is_exact(GRID[high - _STRIDE]) else (high - _STRIDE, high)
+    while high - low > 1 and in_time():
         middle = (low + high + 1) // 2
         low, high = (low, middle) if is_exact(GRID[middle]) else (middle, high)
-    exact = [trial["examples"] for trial in tried if trial["wrong values"] == 0]
+    fewest = min((trial["examples"] for trial in tried if trial["wrong values"] == 0), default=None)
+    failed = max((trial["examples"] for trial in tried if trial["wrong values"] != 0), default=0)
     return {
         "instance": instance.name,
         "kind": instance.kind,
@@ -128,9 +136,29 @@ def fewest_examples(instance: Instance, seed: int, n_test: int, tell: Callable[[
         "candidate bits": bits,
         "least label entropy": entropy,
         "information limit": bits / entropy,
-        "fewest examples": min(exact, default=None),
+        "fewest examples": fewest,
+        "undecided": [n for n in GRID if failed < n < (fewest or np.inf)],
         "tried": tried,
     }
+
+
+def _try(X: np.ndarray, Y: np.ndarray, X_test: np.ndarray, Y_test: np.ndarray, limit: float) -> dict:
+    """Return how many unseen values a fit gets wrong, its seconds, and, if there is no fit within the limit, why."""
+    began = time.perf_counter()
+    trial: dict = {"wrong values": None, "failure": ""}
+
+    def check_time(report: object) -> None:
+        if time.perf_counter() - began > limit:
+            raise TimeoutError("too slow")
+
+    try:
+        fitted = RungwiseClassifier(features="sparse", callbacks=[check_time], random_state=0).fit(X, Y)
+        trial["wrong values"] = int((fitted.predict(X_test) != Y_test).sum())
+    except TimeoutError as error:
+        trial["failure"] = str(error)
+    except Exception as error:  # what is too few for a fit is too few
+        trial["failure"] = f"failed: {type(error).__name__}: {error}"
+    return {**trial, "seconds": time.perf_counter() - began}
 
 
 def _least_entropy(Y: np.ndarray) -> float:

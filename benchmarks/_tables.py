@@ -96,7 +96,7 @@ def examples_table(points: Sequence[dict]) -> Table:
 
 
 def _wrong(trial: dict) -> str:
-    return "failed" if trial["failure"] else f"{trial['wrong values']:,} wrong"
+    return trial["failure"].partition(":")[0] or f"{trial['wrong values']:,} wrong"
 
 
 def times_table(points: Sequence[dict]) -> Table:

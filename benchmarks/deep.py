@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="sizes so small that all of it takes about a minute")
     parser.add_argument("--seeds", type=int, default=1, help="so many data sets for each task")
     parser.add_argument("--least-budget", type=float, help="least seconds of a peer's budget (default: 60, quick: 0.5)")
+    parser.add_argument("--examples-budget", type=float, default=1200.0, help="seconds for each fewest examples")
     parser.add_argument("--output", type=Path, default=Path("benchmark-results"), help="folder of deep.json, deep.png")
     options = parser.parse_args(arguments)
     if options.least_budget is None:
@@ -61,6 +62,7 @@ class Deep:
     def __init__(self, options: argparse.Namespace) -> None:
         self.quick, self.with_peers, self.seeds = options.quick, options.peers, range(options.seeds)
         self.least_budget, self.output = options.least_budget, options.output
+        self.examples_budget = options.examples_budget
         # Into a file, tables are as wide as their lines need; into a terminal, as it is.
         self.console = Console() if Console().is_terminal else Console(width=200)
         self.rate = self._measure_rate()
@@ -164,12 +166,16 @@ class Deep:
             f"{result['task']}, seed {result['seed']}, {result['learner']}: {text}", highlight=False, markup=False
         )
 
+    def _tell_trial(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False)
+
     def _find_fewest(self, names: list[str]) -> None:
         for instance in instances(self.quick):
             for seed in self.seeds:
                 if instance.name in names and (instance.name, seed) not in self.examples:
-                    with self.console.status(instance.name) as status:
-                        point = fewest_examples(instance, seed, 500 if self.quick else 10_000, status.update)
+                    n_test = 500 if self.quick else 10_000
+                    with self.console.status(f"fewest examples, {instance.name}"):
+                        point = fewest_examples(instance, seed, n_test, self._tell_trial, self.examples_budget)
                     self.examples[instance.name, seed] = point
                     fewest = point["fewest examples"]
                     self.console.print(f"fewest examples, {instance.name}, seed {seed}: {fewest}", highlight=False)

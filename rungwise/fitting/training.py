@@ -120,8 +120,7 @@ class Training:
         self.shares = normalise(weights)
         self.stream = network.start(x)
         everything = torch.arange(targets.shape[1], device=targets.device)
-        constant_alone = Objective(loss, targets[:, :0], targets, weights, self.stream.estimates)
-        prior = fit_readout(constant_alone, grouping.folds, penalties=[float("inf")]).honest_update
+        prior = _honest_constants(loss, targets, weights, grouping.folds)
         self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
         self.loss_now, self.error_now = self.loss_and_error(self.stream.estimates, everything)
         self.importance = targets.new_zeros(self.stream.entries.shape[1], targets.shape[1])
@@ -163,3 +162,17 @@ class Training:
         self.reports.append(report)
         for callback in self.callbacks:
             callback(report)
+
+
+def _honest_constants(loss: Loss, targets: Tensor, weights: Tensor, folds: Sequence[slice]) -> Tensor:
+    """Return for every row and label, (n, n_labels), the constant that is best for the rows of all other folds.
+
+    A constant only sees how much weight each fold has on +1 and on -1: two rows stand for a fold.
+    """
+    positive = weights * (targets > 0)
+    sums = [part[rows].sum(0) for rows in folds for part in (positive, weights - positive)]
+    signs = targets.new_tensor([1.0, -1.0]).repeat(len(folds))[:, None].expand(-1, targets.shape[1])
+    objective = Objective(loss, signs[:, :0], signs, torch.stack(sums), torch.zeros_like(signs))
+    pairs = [slice(2 * fold, 2 * fold + 2) for fold in range(len(folds))]
+    constants = fit_readout(objective, pairs, penalties=[float("inf")]).honest_update[::2]
+    return torch.cat([constant.expand_as(targets[rows]) for constant, rows in zip(constants, folds, strict=True)])

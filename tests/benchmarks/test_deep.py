@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import deep
-from benchmarks._scaling import fewest_examples, of_hierarchy
+from benchmarks._scaling import GRID, _try, fewest_examples, of_hierarchy
 from benchmarks._scores import NOT_PREDICTED, score, score_edges
 from benchmarks._tasks import TASKS
 from rungwise import RungwiseClassifier
@@ -43,8 +43,26 @@ def test_true_edges_are_right_and_swapped_truth_is_found_out(name):
 
 
 def test_fewest_examples_are_exact_and_the_next_fewer_are_not():
-    point = fewest_examples(of_hierarchy(15, 3, 6), seed=0, n_test=500, tell=lambda text: None)
+    told = []
+    point = fewest_examples(of_hierarchy(15, 3, 6), seed=0, n_test=500, tell=told.append, budget=60)
     tried = {trial["examples"]: trial["wrong values"] for trial in point["tried"]}
     fewest = point["fewest examples"]
     assert tried[fewest] == 0
-    assert tried[max(n for n in tried if n < fewest)] != 0
+    assert tried[GRID[GRID.index(fewest) - 1]] != 0
+    assert len(point["undecided"]) == 0
+    assert len(told) == len(tried)
+    assert any(f" {fewest} examples: 0 wrong" in text for text in told)
+
+
+def test_without_time_the_search_for_the_fewest_examples_says_what_is_undecided():
+    point = fewest_examples(of_hierarchy(15, 3, 6), seed=0, n_test=500, tell=lambda text: None, budget=0)
+    (trial,) = point["tried"]
+    assert trial["wrong values"] > 0
+    assert point["fewest examples"] is None
+    assert point["undecided"] == [n for n in GRID if n > trial["examples"]]
+
+
+def test_fit_that_takes_too_long_is_given_up():
+    X, Y, _ = of_hierarchy(15, 3, 6).make(400, 0)
+    trial = _try(X, Y, X, Y, limit=0)
+    assert (trial["wrong values"], trial["failure"]) == (None, "too slow")
