@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.effort import EFFORTS, preset
 from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
-from rungwise.fitting.calibration import fit_calibration
+from rungwise.fitting.calibration import calibrate, choose_calibration
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, hash_rows
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
@@ -215,8 +215,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             )
         self.network_ = fitted.network.to(device=device, dtype=dtype)
         self.n_blocks_ = len(fitted.reports)
-        slope, intercept = fit_calibration(fitted.estimates, signs, weights)
-        self.calibration_ = np.stack([slope.cpu().numpy(), intercept.cpu().numpy()])
+        self.calibration_ = choose_calibration(fitted.estimates, signs, weights).cpu().numpy()
         self.history_ = _history(fitted.reports, self._coding.names)
         self.hierarchy_ = self._find_hierarchy(fitted, matrix)
         return self
@@ -266,9 +265,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             x = x.unflatten(0, (-1, n_positions))
         like = next(self.network_.parameters(), torch.zeros(()))
         with torch.no_grad(), suitable_threads(x.numel()):
-            scores = self.network_(x.to(like)).double().cpu().numpy()
-        slope, intercept = self.calibration_
-        return slope * scores + intercept
+            scores = self.network_(x.to(like)).double().cpu()
+        return calibrate(scores, torch.from_numpy(self.calibration_)).numpy()
 
     def _flatten(self, X: Any) -> tuple[Any, int]:
         """Return X with a row for each position of each example, and the number of positions."""

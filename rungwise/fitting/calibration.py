@@ -1,13 +1,45 @@
 """Turn scores into log-odds: one slope and one intercept for each label, fitted to honest scores.
 
 Platt's method (1999): maximum likelihood of sigmoid(a s + b) with his smoothed targets, which keep the log-odds of a
-label without errors finite.
+label without errors finite. An estimate f of a ±1 label is also tried stretched to its log-odds, log (1 + f) / (1 - f):
+then an estimate that is calibrated already stays as it is.
 """
 
 import torch
 from torch import Tensor
 
 _STEPS = 100
+# Estimates beyond are stretched along the tangent: they may pass 1, and keep their order.
+_STRETCHED = 0.98
+
+
+def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return slopes, intercepts and whether the scores are stretched, (3, n_labels), whichever is likelier.
+
+    Parameters as in `fit_calibration`.
+    """
+    plain, stretched = (
+        torch.stack([*fit_calibration(values, targets, weights), torch.full_like(weights[0], flag).double()])
+        for values, flag in ((scores.double(), 0.0), (stretch(scores.double()), 1.0))
+    )
+
+    def unlikeliness(calibration: Tensor) -> Tensor:
+        log_odds = calibrate(scores.double(), calibration)
+        return (weights * torch.nn.functional.softplus(-targets * log_odds)).sum(0)
+
+    return torch.where(unlikeliness(stretched) < unlikeliness(plain), stretched, plain)
+
+
+def calibrate(scores: Tensor, calibration: Tensor) -> Tensor:
+    """Return the log-odds of scores, (n, n_labels), under what `choose_calibration` returned."""
+    slope, intercept, stretched = calibration
+    return slope * torch.where(stretched > 0, stretch(scores), scores) + intercept
+
+
+def stretch(scores: Tensor) -> Tensor:
+    """Return log (1 + f) / (1 - f), and its tangents beyond ±0.98."""
+    inner = scores.clamp(-_STRETCHED, _STRETCHED)
+    return 2 * torch.atanh(inner) + 2 / (1 - _STRETCHED**2) * (scores - inner)
 
 
 def fit_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

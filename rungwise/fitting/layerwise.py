@@ -191,6 +191,8 @@ def _add_block(
     The estimates so far are one more voice in the blend.
     """
     proposals = _proposals(training, labels, features, solver, penalties)
+    if not proposals:
+        return False
     before = training.stream.estimates[:, labels]
     candidates = torch.stack([before, *(proposal.estimates for proposal in proposals)])
     if len(proposals) == 1 and proposals[0].kept:  # the paper's block
@@ -265,7 +267,8 @@ def _proposals(
         generator = training.generators.layers
         if hasattr(feature_map, "fit_honest"):
             opinions = feature_map.fit_honest(entries, generator, objective, training.grouping)
-            proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
+            if opinions is not None:
+                proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
         elif (layer := feature_map.fit(entries, generator, objective, stream.label_entries)) is not None:
             proposals += _of_readouts(training, labels, feature_map, layer, objective, solver, penalties)
     return proposals
