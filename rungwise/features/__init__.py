@@ -52,8 +52,10 @@ class HonestFeatureMap(Protocol):
 
     name: ClassVar[str]
 
-    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions:
+    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions | None:
         """Return the frozen layer of one block, whose units are estimates of the labels, and their honest values.
+
+        None to stand aside.
 
         Parameters
         ----------

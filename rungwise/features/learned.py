@@ -89,8 +89,13 @@ class LearnedFeatures:
         check_whole("width", self.width, 1)
         check_fraction("dropout", self.dropout)
 
-    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions:
-        """Train a network for every fold; see `rungwise.features.HonestFeatureMap`."""
+    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions | None:
+        """Train a network for every fold; see `rungwise.features.HonestFeatureMap`.
+
+        None if there are more entries than rows: such a network would learn the rows by heart.
+        """
+        if stream.shape[1] > len(stream):
+            return None
         targets, row_weights = filled_targets(objective)
         positives = (1 + targets) / 2
         first, place = grouping.copies()

@@ -119,10 +119,10 @@ def fit_layerwise(
     best_of_features = torch.full_like(training.loss_now, float("nan"))
 
     def has_better(labels: Tensor, loss: Tensor) -> Tensor:
-        # Once a label is enough: later blocks would hardly see more, and each costs as much as a block of features.
+        # The first kind stands for all, and once a label is enough: this costs nearly as much as a block.
         new = labels[best_of_features[labels].isnan()]
         if len(new):
-            proposals = _proposals(training, new, features, solver, penalties)
+            proposals = _proposals(training, new, features[:1], solver, penalties)
             best_of_features[new] = torch.stack([proposal.loss for proposal in proposals]).amin(0)
         return best_of_features[labels] < (1 - tolerance) * loss
 
