@@ -1,10 +1,13 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from rungwise.fitting.folds import assign_folds, find_units
+from rungwise.fitting.folds import Grouping, assign_folds, find_units
 
 tables = arrays(
     np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12), elements=st.floats(-3, 3)
@@ -73,3 +76,30 @@ def test_a_single_distinct_row_or_group_is_refused(groups, what):
     X = np.ones((3, 2)) if groups is None else np.eye(3)
     with pytest.raises(ValueError, match=f"at least 2 distinct {what}, however: 1"):
         assign_folds(find_units(X, 0, groups), 2)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=20))
+def test_copies_are_the_first_row_of_each_content_in_order(content):
+    everything = torch.tensor(content)
+    first, place = Grouping([slice(0, len(content))], everything, everything).copies()
+    distinct = list(dict.fromkeys(content))
+    assert first.tolist() == [content.index(value) for value in distinct]
+    assert place.tolist() == [distinct.index(value) for value in content]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any))
+def test_fold_of_each_row_is_the_run_that_it_is_in(sizes):
+    ends = np.r_[0, np.cumsum(sizes)].tolist()
+    folds = [slice(start, end) for start, end in pairwise(ends)]
+    fold = Grouping.apart(folds).fold
+    assert fold.tolist() == [which for which, rows in enumerate(folds) for _ in range(rows.start, rows.stop)]
+
+
+def test_rows_apart_are_their_own_units_and_contents():
+    grouping = Grouping.apart([slice(0, 2), slice(2, 5)])
+    assert grouping.unit.tolist() == grouping.content.tolist() == [0, 1, 2, 3, 4]
+    first, place = grouping.copies()
+    assert first.tolist() == place.tolist() == [0, 1, 2, 3, 4]
+    assert grouping.to(torch.device("cpu")).fold.tolist() == [0, 0, 1, 1, 1]

@@ -1,0 +1,199 @@
+import pytest
+import torch
+
+from rungwise.features import FEATURE_MAPS, LAYERS, LearnedFeatures, LearnedLayer, LinearFeatures, LinearLayer, learned
+from rungwise.fitting.folds import Grouping
+from rungwise.fitting.losses import LogisticLoss, SquaredLoss
+from rungwise.fitting.objective import Objective
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def problem(n=90, n_entries=4, n_labels=2):
+    stream = torch.randn(n, n_entries, generator=seeded(0), dtype=torch.float64)
+    noise = torch.randn(n, n_labels, generator=seeded(1), dtype=torch.float64)
+    return stream, torch.where(stream[:, :n_labels] + 0.3 * noise > 0, 1.0, -1.0).double()
+
+
+def apart(n, n_folds=3):
+    ends = [n * which // n_folds for which in range(n_folds + 1)]
+    return Grouping.apart([slice(ends[which], ends[which + 1]) for which in range(n_folds)])
+
+
+def train(features, stream, signs, grouping=None, weights=None, loss=None, seed=7):
+    weights = torch.ones_like(signs) if weights is None else weights
+    objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, torch.zeros_like(signs))
+    return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)))
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr(learned, "_MAX_EPOCHS", 1)
+
+
+def outputs(layer, stream, which):
+    """Return the probabilities of one network."""
+    hidden = (stream @ layer.weight1[which] + layer.bias1[which]).clamp(min=0)
+    return 1 / (1 + torch.exp(-(hidden @ layer.weight2[which] + layer.bias2[which])))
+
+
+def test_honest_opinions_are_those_of_the_network_without_the_fold():
+    stream, signs = problem()
+    grouping = apart(90)
+    opinions = train(LearnedFeatures(16), stream, signs, grouping)
+    layer = opinions.layer
+    assert layer.weight1.shape == (3, 4, 16)
+    for row, fold in enumerate(grouping.fold.tolist()):
+        expected = 2 * outputs(layer, stream[row : row + 1], fold)[0] - 1
+        assert opinions.honest[row].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", [SquaredLoss(), LogisticLoss()])
+def test_layer_is_the_mean_of_the_networks(loss):
+    stream, signs = problem()
+    layer = train(LearnedFeatures(8), stream, signs, loss=loss).layer
+    others = torch.randn(10, 4, generator=seeded(3), dtype=torch.float64)
+    mean = torch.stack([outputs(layer, others, which) for which in range(3)]).mean(0)
+    expected = 2 * mean - 1 if loss.link == "clip" else torch.logit(mean.clamp(1e-3, 1 - 1e-3))
+    assert torch.allclose(layer(others), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_labels_of_a_fold_do_not_move_its_opinions(fold, short):
+    stream, signs = problem()
+    rows = apart(90).folds[fold]
+    # The prior that all networks start from is of all rows: flips that keep it.
+    flipped = signs.clone()
+    flipped[rows] = signs[rows].flip(0)
+    before, after = (train(LearnedFeatures(8), stream, labels) for labels in (signs, flipped))
+    others = [row for row in range(90) if not rows.start <= row < rows.stop]
+    assert torch.allclose(after.honest[rows], before.honest[rows], atol=1e-6)
+    assert (after.honest[others] - before.honest[others]).abs().amax() > 1e-3
+
+
+def test_a_copy_is_a_weight():
+    stream, signs = problem(60)
+    weights = torch.ones_like(signs)
+    weights[[2, 40]] = 2
+    weighted = train(LearnedFeatures(8), stream, signs, apart(60), weights)
+    index = torch.tensor(sorted([*range(60), 2, 40]))
+    folds = [slice(0, 21), slice(21, 41), slice(41, 62)]
+    copied = train(LearnedFeatures(8), stream[index], signs[index], Grouping(folds, index, index))
+    assert torch.allclose(copied.honest, weighted.honest[index], atol=1e-6)
+    assert torch.allclose(copied.layer(stream), weighted.layer(stream), atol=1e-6)
+
+
+def test_copies_with_opposite_labels_are_undecided():
+    stream, _ = problem(60)
+    signs = torch.where(stream[:, :1] > 0, 1.0, -1.0).double()
+    both = torch.stack([signs, -signs], dim=1).reshape(120, 1)
+    index = torch.arange(60).repeat_interleave(2)
+    folds = [slice(0, 40), slice(40, 80), slice(80, 120)]
+    honest = train(LearnedFeatures(8), stream[index], both, Grouping(folds, index, index)).honest
+    assert torch.equal(honest[::2], honest[1::2])
+    assert honest.abs().mean() < 0.3
+
+
+def test_learns_what_no_linear_readout_can():
+    stream = torch.randn(500, 3, generator=seeded(0), dtype=torch.float64)
+    signs = torch.sign(stream[:, :1] * stream[:, 1:2])
+    honest = train(LearnedFeatures(64), stream, signs, apart(500, 4)).honest
+    assert ((honest > 0) == (signs > 0)).double().mean() > 0.85
+    design = torch.cat([stream, torch.ones(500, 1, dtype=torch.float64)], dim=1)
+    linear = design @ torch.linalg.lstsq(design, signs).solution
+    assert ((linear > 0) == (signs > 0)).double().mean() < 0.65
+
+
+def test_the_entry_that_matters_is_the_most_important():
+    stream = torch.randn(300, 5, generator=seeded(0), dtype=torch.float64)
+    signs = torch.where(stream[:, [3, 1]] > 0, 1.0, -1.0).double()
+    importance = train(LearnedFeatures(32), stream, signs).importance
+    both = importance(torch.tensor([0, 1]))
+    assert both.shape == (5, 2)
+    assert (both >= 0).all()
+    assert both.argmax(0).tolist() == [3, 1]
+    assert torch.equal(importance(torch.tensor([1])), both[:, [1]])
+
+
+def test_importance_is_the_formula(short):
+    stream, signs = problem(60)
+    opinions = train(LearnedFeatures(3), stream, signs)
+    importance, layer = opinions.importance(torch.tensor([1])), opinions.layer
+    for entry in range(4):
+        variance = float(((stream[:, entry] - stream[:, entry].mean()) ** 2).sum() / 59)
+        paths = [
+            float(layer.weight1[net, entry, unit] ** 2 * layer.weight2[net, unit, 1] ** 2)
+            for net in range(3)
+            for unit in range(3)
+        ]
+        assert importance[entry, 0].item() == pytest.approx(variance * sum(paths) / 3)
+
+
+def test_reproducible():
+    stream, signs = problem()
+    before = torch.get_rng_state()
+    one, again, other = (train(LearnedFeatures(8), stream, signs, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(one.honest, again.honest)
+    assert torch.equal(one.layer(stream), again.layer(stream))
+    assert not torch.equal(one.honest, other.honest)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_fits_where_gradients_are_off():
+    stream, signs = problem(30)
+    with torch.no_grad():
+        opinions = train(LearnedFeatures(4), stream, signs)
+    assert not opinions.honest.requires_grad
+    assert not opinions.layer(stream).requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_opinions_have_the_precision_of_the_stream(dtype, short):
+    stream, signs = problem()
+    opinions = train(LearnedFeatures(4), stream.to(dtype), signs.to(dtype))
+    assert opinions.honest.dtype == dtype
+    assert opinions.layer(stream.to(dtype)).dtype == dtype
+    assert opinions.layer(stream[:0].to(dtype)).shape == (0, 2)
+
+
+def test_layer_is_rebuilt_from_its_config_and_tensors(short):
+    stream, signs = problem()
+    layer = train(LearnedFeatures(4), stream, signs).layer
+    rebuilt = LAYERS[layer.kind].from_config(**layer.config).double()
+    rebuilt.load_state_dict(layer.state_dict())
+    assert torch.equal(rebuilt(stream), layer(stream))
+    assert rebuilt.config == layer.config
+    assert not list(layer.parameters())
+
+
+def test_learned_and_linear_features_are_listed():
+    assert FEATURE_MAPS["learned"] is LearnedFeatures
+    assert LAYERS["learned"] is LearnedLayer
+    assert FEATURE_MAPS["linear"] is LinearFeatures
+    assert LAYERS["linear"] is LinearLayer
+
+
+def test_linear_layer_is_the_stream():
+    stream, _ = problem(10)
+    layer = LinearFeatures().fit(stream, seeded(0))
+    assert torch.equal(layer(stream), stream)
+    assert torch.equal(LAYERS[layer.kind].from_config(**layer.config)(stream), stream)
+    weight = torch.tensor([[2.0], [0.0], [-1.0], [0.5]], dtype=torch.float64)
+    expected = [4 * stream[:, 0].var().item(), 0, stream[:, 2].var().item(), 0.25 * stream[:, 3].var().item()]
+    assert layer.importance(stream, weight)[:, 0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"width": 0}, "width must be a whole number of at least 1, however: width=0"),
+        ({"dropout": 1.0}, "dropout must be a number of at least 0 and less than 1, however: dropout=1.0"),
+        ({"dropout": -0.1}, "dropout must be"),
+        ({"dropout": "half"}, "dropout must be"),
+    ],
+)
+def test_bad_parameters_are_refused(parameters, reason):
+    with pytest.raises(ValueError, match=reason):
+        LearnedFeatures(**parameters)

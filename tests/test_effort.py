@@ -1,0 +1,87 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import rungwise
+from rungwise import RungwiseClassifier
+from rungwise.datasets import make_hierarchy
+from rungwise.effort import EFFORTS, preset
+
+KINDS = {"low": {"trees"}, "medium": {"trees", "linear", "learned"}}
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y, _ = make_hierarchy(200, n_inputs=6, n_levels=2, n_labels_per_level=3, random_state=0)
+    rng = np.random.default_rng(0)
+    return X + rng.normal(scale=0.3, size=X.shape), np.where(rng.random(Y.shape) < 0.1, 1 - Y, Y)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return {effort: RungwiseClassifier(effort=effort, max_depth=2, random_state=0).fit(*data) for effort in EFFORTS}
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_every_effort_is_better_than_the_commoner_class(effort, fitted, data):
+    X, Y = data
+    clf = fitted[effort]
+    predicted = clf.predict(X)
+    assert predicted.shape == Y.shape
+    commoner = np.minimum(Y.mean(axis=0), 1 - Y.mean(axis=0)).mean()
+    assert (predicted != Y).mean() < commoner
+    assert clf.hierarchy_.honest_error.mean() < commoner
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_history_names_the_kinds_that_an_update_is_made_of(effort, fitted):
+    history = fitted[effort].history_
+    named = set()
+    for text, taken in zip(history["features"], history["taken"], strict=True):
+        if not taken:
+            continue
+        for part in text.split(", "):
+            share, name = part.split("% ")
+            assert 0 <= int(share) <= 100
+            named.add(name)
+    assert named
+    known = {kind.name for kind in preset(effort)[0]}
+    assert named - {"gate", "gates"} <= known
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_saved_and_loaded_model_predicts_the_same(effort, fitted, data, tmp_path):
+    clf, X = fitted[effort], data[0]
+    rungwise.save(clf, tmp_path / "model.rungwise")
+    loaded = rungwise.load(tmp_path / "model.rungwise")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert loaded.effort == effort
+    pd.testing.assert_frame_equal(loaded.history_, clf.history_)
+
+
+def test_presets_grow():
+    names = {effort: [kind.name for kind in preset(effort)[0]] for effort in EFFORTS}
+    assert {effort: set(names[effort]) for effort in KINDS} == KINDS
+    assert set(names["medium"]) < set(names["high"])
+    n_trees = [sum(getattr(kind, "n_trees", 0) for kind in preset(effort)[0]) for effort in EFFORTS]
+    assert n_trees == sorted(set(n_trees))
+    assert preset("low")[1] is None
+    assert preset("medium")[1] is not None
+
+
+@pytest.mark.parametrize("effort", ["", "LOW", "maximal", None, 1])
+def test_unknown_effort_is_refused(effort):
+    X, Y = np.eye(4), np.eye(4)
+    with pytest.raises(ValueError, match=r"effort must be one of \['high', 'low', 'medium'\], however: effort="):
+        RungwiseClassifier(effort=effort).fit(X, Y)
+
+
+def test_groups_keep_what_subjects_have_in_common_from_counting():
+    # Labels by lot for each subject: nothing is to be learned, except to tell the subjects apart.
+    rng = np.random.default_rng(0)
+    subject = np.repeat(np.arange(20), 10)
+    X = rng.normal(size=(20, 5))[subject] + 0.1 * rng.normal(size=(200, 5))
+    Y = np.array([rng.permutation(20) < 10 for _ in range(4)]).T[subject].astype(int)
+    clf = RungwiseClassifier(effort="low", max_depth=3, random_state=0)
+    assert clf.fit(X, Y).hierarchy_.honest_error.mean() < 0.1
+    assert clf.fit(X, Y, groups=subject).hierarchy_.honest_error.mean() > 0.35
