@@ -134,6 +134,8 @@ def network(kind: str) -> Callable[[int], Any]:
 # Cheap ones first. The forest is among them: fit times are shown as multiples of its own.
 LEARNERS: dict[str, Learner] = {
     "rungwise": rungwise(),
+    "rungwise, low effort": rungwise(effort="low"),
+    "rungwise, high effort": rungwise(effort="high"),
     FOREST: peer(random_forest),
     "extra trees": peer(extra_trees),
     "logistic, one vs rest": peer(one_vs_rest, standardised),

@@ -27,9 +27,9 @@ def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettin
         TreeFeatures(n_trees, "best"),
         TreeFeatures(n_trees, "random"),
         TreeFeatures(n_trees, "best", min_leaf=5),
-        LinearFeatures(),
-        LearnedFeatures(width=256 if effort == "medium" else 512),
+        RandomFeatures(),
+        LabelFeatures(),
     ]
     if effort == "high":
-        features += [RandomFeatures(), LabelFeatures(), SparseFeatures()]
+        features += [LinearFeatures(), LearnedFeatures(), SparseFeatures()]
     return features, GateSettings()

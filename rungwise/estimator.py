@@ -53,8 +53,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         loss. For other settings give ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object
         like them, of `rungwise.features`.
     effort : {"low", "medium", "high"}
-        How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, linear and learned
-        features. "high": more of each, random and sparse ones too; many times slower.
+        How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, random features of
+        everything and of the labels. "high": more of each, linear, learned and sparse ones too; many times slower.
     scale : {"standard", "range"}
         How numeric features are brought to one scale: mean 0 and variance 1, or the range of the training rows onto
         [-1, 1]. The latter suits features of one unit, such as pixels.

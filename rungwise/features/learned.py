@@ -150,8 +150,10 @@ class _Training:
         def draw(*shape: int) -> Tensor:
             return (torch.randn(shape, generator=self.generator) / shape[1] ** 0.5).to(device)
 
-        share = (self.row_weights[:, None] * self.positives).sum(0) / self.row_weights.sum()
-        prior = torch.logit(share.clamp(1e-3, 1 - 1e-3)).repeat(n_nets, 1, 1)
+        # Each net begins at the labels' frequencies in the rows that it may see.
+        seen = self.row_weights * (self.fold != torch.arange(n_nets, device=device)[:, None])
+        share = (seen @ self.positives) / seen.sum(1, keepdim=True).clamp(min=torch.finfo(seen.dtype).tiny)
+        prior = torch.logit(share.clamp(1e-3, 1 - 1e-3))[:, None]
         bias1 = torch.zeros(n_nets, 1, width, device=device)
         return [draw(n_nets, n_inputs, width), bias1, 0.1 * draw(n_nets, width, n_labels), prior]
 

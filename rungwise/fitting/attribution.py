@@ -15,6 +15,8 @@ from rungwise.fitting.readout import Readout
 
 # A rise of the loss by a fifth of the largest, which makes a parent, shows on some hundred rows.
 _MAX_ROWS = 500
+# Of entries times rows; wide tables make do with fewer rows.
+_MAX_SHUFFLED = 250_000
 
 
 def shuffle_importance(
@@ -44,8 +46,9 @@ def shuffle_importance(
     """
     n, n_entries = stream.shape
     rows = torch.arange(n, device=stream.device)
-    if n > _MAX_ROWS:  # spread evenly over the folds
-        rows = rows[torch.linspace(0, n - 1, _MAX_ROWS, device=stream.device).round().long()]
+    n_rows = max(len(folds), min(_MAX_ROWS, _MAX_SHUFFLED // n_entries))
+    if n > n_rows:  # spread evenly over the folds
+        rows = rows[torch.linspace(0, n - 1, n_rows, device=stream.device).round().long()]
     borders = torch.tensor([0, *(fold.stop for fold in folds)], device=rows.device)
     fold_rows = [slice(start, stop) for start, stop in pairwise(torch.searchsorted(rows, borders).tolist())]
     sample = stream[rows]
