@@ -6,7 +6,8 @@ Block k of the network (arXiv 2601.00455, section 2) sees the stream z = (x, f̂
 
 Three things are ours. A block reads the estimates through a link onto [-1, 1], the domain in which the theory states
 everything: a label that is learned with margin 1 is then read as exactly ±1, and its errors do not travel upwards. A
-block may replace an early guess instead of adding to it. And it may settle a label: the blocks above read its sign.
+block may replace an early guess, or a share of it, instead of adding to it. And it may settle a label: the blocks above
+read its sign.
 
 With positions (the paper's ensembles) a block sees, at each position, the streams of its neighbours side by side.
 """

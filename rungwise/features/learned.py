@@ -139,12 +139,8 @@ class _Training:
         self.parameters = self._initial()
 
     def _initial(self) -> list[Tensor]:
-        n_nets, n_inputs, width, n_labels = (
-            self.n_nets,
-            self.stream.shape[1],
-            self.settings.width,
-            self.positives.shape[1],
-        )
+        n_nets, n_inputs = self.n_nets, self.stream.shape[1]
+        width, n_labels = self.settings.width, self.positives.shape[1]
         device = self.stream.device
 
         def draw(*shape: int) -> Tensor:

@@ -1,9 +1,9 @@
 """The layerwise loop (arXiv 2601.00455, section 2): add one fitted block after another until no label gains by it.
 
 First the gates: as long as some label is explained by few inputs and settled labels, a block settles all that are. Then
-blocks of the given features are fitted to the labels that are left. A label takes such a block's update if that lowers
-its honest loss, and is left alone otherwise, so the honest loss of no label ever rises. What the next block sees of the
-training rows are honest estimates, too.
+blocks of the given features are fitted to the labels that are left. Each label blends what the features propose with
+its estimates so far; it takes the blend if that lowers its honest loss, and is left alone otherwise, so the honest loss
+of no label ever rises. What the next block sees of the training rows are honest estimates, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -107,7 +107,7 @@ def fit_layerwise(
     max_depth : int
         Most blocks.
     tolerance : float
-        A label takes an update that lowers its honest loss by more than this fraction.
+        A label takes an update that lowers its honest loss by more than this fraction, and more than a standard error.
     generator : torch.Generator
         On the CPU.
     callbacks : sequence of callable
@@ -123,7 +123,9 @@ def fit_layerwise(
         new = labels[best_of_features[labels].isnan()]
         if len(new):
             proposals = _proposals(training, new, features[:1], solver, penalties)
-            best_of_features[new] = torch.stack([proposal.loss for proposal in proposals]).amin(0)
+            best_of_features[new] = float("inf")
+            for proposal in proposals:
+                best_of_features[new] = torch.minimum(best_of_features[new], proposal.loss)
         return best_of_features[labels] < (1 - tolerance) * loss
 
     fitted = {} if gates is None else climb(training, gates, max_depth, has_better)
