@@ -18,7 +18,7 @@ EFFORTS = ("low", "medium", "high")
 def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettings | None]:
     """Return the feature maps of an effort, and what gates to look for first.
 
-    "low" costs about as much as one random forest of 300 trees, "medium" a few times as much, "high" many times.
+    "low" takes one to three times as long as a random forest of 300 trees, "medium" five to eleven times, "high" more.
     """
     if effort == "low":
         return [TreeFeatures(50, "best"), TreeFeatures(50, "random")], None
