@@ -27,7 +27,6 @@ _CHUNK = 512
 # Of so many trees the importance of the stream entries is the mean.
 _IMPORTANCE_TREES = 20
 
-
 _KINDS = {"best": DecisionTreeRegressor, "random": ExtraTreeRegressor}
 
 
