@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.effort import EFFORTS, preset
 from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
 from rungwise.fitting.calibration import calibrate, choose_calibration
-from rungwise.fitting.folds import Grouping, assign_folds, find_units, hash_rows
+from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices, hash_rows
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
 from rungwise.fitting.losses import LOSSES
@@ -504,8 +503,7 @@ def _sort_into_folds(
     fold = assign_folds(unit, n_folds)
     labels = targets.reshape(len(examples), -1)
     order = np.lexsort([hash_rows(labels, seed), hash_rows(examples, seed), fold])
-    ends = n_positions * np.cumsum(np.bincount(fold))
-    folds = [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
+    folds = fold_slices(fold, n_positions)
     rows = n_positions * order[:, None] + np.arange(n_positions)
     content = unit if groups is None else find_units(examples, seed)
     # With positions, the rows of an example are one unit but no copies of each other.

@@ -6,6 +6,7 @@ does not matter, and a row of weight 2 is the same as the row twice.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -92,6 +93,12 @@ def assign_folds(units: np.ndarray, n_folds: int) -> np.ndarray:
     Dealing the numbered units out in turn keeps folds equally large.
     """
     return units % min(n_folds, int(units.max()) + 1)
+
+
+def fold_slices(fold: np.ndarray, n_positions: int = 1) -> list[slice]:
+    """Return the run of rows that each fold is once examples, of so many rows each, are sorted by fold."""
+    ends = n_positions * np.cumsum(np.bincount(fold))
+    return [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
 
 
 def hash_rows(X: np.ndarray, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 
 from rungwise.datasets import make_adder, make_automaton, make_hierarchy, make_multiplier, make_parity
 from rungwise.features import RandomFeatures, SparseFeatures
-from rungwise.fitting.folds import Grouping, assign_folds, find_units
+from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
@@ -19,13 +19,15 @@ def fit(x, targets, weights=None, features=None, loss=None, seed=0, dtype=torch.
     """Return targets and weights, sorted by fold, and what `fit_layerwise` makes of them."""
     fold = assign_folds(find_units(x, seed), N_FOLDS)
     order = np.argsort(fold, kind="stable")
-    ends = np.cumsum(np.bincount(fold)).tolist()
-    folds = [slice(start, stop) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
     weights = np.ones(targets.shape) if weights is None else weights
     x, targets, weights = (torch.as_tensor(array[order], dtype=dtype) for array in (x, targets, weights))
     options = {"gates": GateSettings(), "max_depth": 300, "generator": torch.Generator().manual_seed(seed)} | options
     features, loss = features or RandomFeatures(width=32), loss or SquaredLoss()
-    return targets, weights, fit_layerwise(x, targets, weights, Grouping.apart(folds), [features], loss, **options)
+    return (
+        targets,
+        weights,
+        fit_layerwise(x, targets, weights, Grouping.apart(fold_slices(fold)), [features], loss, **options),
+    )
 
 
 def predict(fitted, x):

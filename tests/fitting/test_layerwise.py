@@ -6,7 +6,7 @@ import torch
 
 from rungwise.datasets import make_hierarchy
 from rungwise.features import RandomFeatures
-from rungwise.fitting.folds import Grouping, assign_folds, find_units
+from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
 from rungwise.fitting.readout import PENALTIES
@@ -28,13 +28,17 @@ def fit(x, targets, weights=None, loss=None, width=64, seed=0, dtype=torch.float
     """Return the rows, sorted by fold, and what `fit_layerwise` makes of them."""
     fold = assign_folds(find_units(x, seed), N_FOLDS)
     order = np.argsort(fold, kind="stable")
-    ends = np.cumsum(np.bincount(fold)).tolist()
-    folds = [slice(start, stop) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
     weights = np.ones(targets.shape) if weights is None else weights
     x, targets, weights = (torch.as_tensor(array[order], dtype=dtype) for array in (x, targets, weights))
     options = {"max_depth": 6, "generator": torch.Generator().manual_seed(seed)} | options
     fitted = fit_layerwise(
-        x, targets, weights, Grouping.apart(folds), [RandomFeatures(width=width)], loss or SquaredLoss(), **options
+        x,
+        targets,
+        weights,
+        Grouping.apart(fold_slices(fold)),
+        [RandomFeatures(width=width)],
+        loss or SquaredLoss(),
+        **options,
     )
     return x, targets, weights, fitted
 
