@@ -15,8 +15,10 @@ from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.effort import EFFORTS, preset
 from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
 from rungwise.fitting.calibration import calibrate, choose_calibration
+from rungwise.fitting.coherence import make_coherent
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices, hash_rows
 from rungwise.fitting.gate_search import GateSettings
+from rungwise.fitting.implications import find_implications
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
 from rungwise.fitting.losses import LOSSES
 from rungwise.fitting.progress import ProgressBar
@@ -54,6 +56,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     effort : {"low", "medium", "high"}
         How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, random features of
         everything and of the labels. "high": more of each, linear, learned and sparse ones too; many times slower.
+    coherent : bool
+        Whether predictions keep to implications between labels: where no training row has the child without the parent,
+        in so many rows that it is no accident, the parent is predicted at least as probable as the child.
     scale : {"standard", "range"}
         How numeric features are brought to one scale: mean 0 and variance 1, or the range of the training rows onto
         [-1, 1]. The latter suits features of one unit, such as pixels.
@@ -94,6 +99,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     network_ : ResidualNetwork
     n_blocks_ : int
     label_names_ : list of str
+    implications_ : list of tuple of str
+        Pairs of a child and a parent that it implies, with all chains of them; none unless ``coherent``.
     classes_ : ndarray
         The classes of a 1-D y; for a matrix of labels, 0 ... n_labels - 1, one for each column of the predictions.
     n_features_in_ : int
@@ -114,6 +121,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         features: str | FeatureMap | HonestFeatureMap = "auto",
         *,
         effort: str = "medium",
+        coherent: bool = False,
         scale: str = "standard",
         neighborhood: Neighborhood | None = None,
         max_depth: int = 500,
@@ -129,6 +137,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.features = features
         self.effort = effort
+        self.coherent = coherent
         self.scale = scale
         self.neighborhood = neighborhood
         self.max_depth = max_depth
@@ -215,6 +224,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self.network_ = fitted.network.to(device=device, dtype=dtype)
         self.n_blocks_ = len(fitted.reports)
         self.calibration_ = choose_calibration(fitted.estimates, signs, weights).cpu().numpy()
+        self._implications = np.empty((0, 2), dtype=np.int64)
+        if self.coherent:
+            self._implications = find_implications(signs, weights, grouping.unit.to(device))
         self.history_ = _history(fitted.reports, self._coding.names)
         self.hierarchy_ = self._find_hierarchy(fitted, matrix)
         return self
@@ -248,6 +260,12 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         return list(self._coding.names)
 
     @property
+    def implications_(self) -> list[tuple[str, str]]:
+        """Names of the children and parents of the implications that predictions keep to."""
+        names = self.label_names_
+        return [(names[child], names[parent]) for child, parent in self._implications.tolist()]
+
+    @property
     def classes_(self) -> np.ndarray:
         """The classes of a 1-D y; for a matrix of labels, 0 ... n_labels - 1 as in scikit-learn's own classifiers."""
         if not hasattr(self, "_coding"):
@@ -265,7 +283,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         like = next(self.network_.parameters(), torch.zeros(()))
         with torch.no_grad(), suitable_threads(x.numel()):
             scores = self.network_(x.to(like)).double().cpu()
-        return calibrate(scores, torch.from_numpy(self.calibration_)).numpy()
+        log_odds = calibrate(scores, torch.from_numpy(self.calibration_)).numpy()
+        return make_coherent(log_odds.reshape(-1, log_odds.shape[-1]), self._implications).reshape(log_odds.shape)
 
     def _flatten(self, X: Any) -> tuple[Any, int]:
         """Return X with a row for each position of each example, and the number of positions."""
@@ -345,6 +364,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             gates = GateSettings(features[0].fan_in, features[0].n_thresholds)
         if self.neighborhood is not None and not isinstance(self.neighborhood, Neighborhood):
             raise ValueError(f"neighborhood must be None or a Neighborhood, however: {self.neighborhood!r}")
+        if not isinstance(self.coherent, bool | np.bool_):
+            raise ValueError(f"coherent must be True or False, however: coherent={self.coherent!r}")
         _check_choice("scale", self.scale, SCALES)
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("solver", self.solver, SOLVERS)

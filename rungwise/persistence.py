@@ -165,11 +165,12 @@ def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any
     arrays = {
         **{f"standardizer.{key}": value for key, value in clf.standardizer_.to_tensors().items()},
         "calibration": clf.calibration_,
+        "implications": clf._implications,
         "level": clf.hierarchy_.level,
         "importance": clf.hierarchy_.importance,
         "honest_error": clf.hierarchy_.honest_error,
     }
-    tensors |= {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+    tensors |= {key: torch.from_numpy(np.array(value, order="C")) for key, value in arrays.items()}
     coding = clf._coding
     description = {
         "version": FORMAT_VERSION,
@@ -242,6 +243,8 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     clf.n_blocks_ = len(blocks)
     clf.standardizer_ = Standardizer.from_tensors({k: v.numpy() for k, v in part("standardizer.").items()})
     clf.calibration_ = tensors["calibration"].numpy()
+    # Models of before there were implications know none.
+    clf._implications = tensors.get("implications", torch.empty(0, 2, dtype=torch.int64)).numpy()
     clf.n_features_in_ = description["n_features"]
     if description["feature_names"] is not None:
         clf.feature_names_in_ = np.asarray(description["feature_names"], dtype=object)

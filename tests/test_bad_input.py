@@ -85,6 +85,7 @@ def test_unusable_weights_are_explained(weights, message):
     [
         ({"features": "sprase"}, "features must be one of.*'sprase'"),
         ({"features": RandomFeatures}, "object with a method fit"),
+        ({"coherent": "yes"}, "coherent must be True or False, however: coherent='yes'"),
         ({"loss": "hinge"}, "loss must be one of.*'hinge'"),
         ({"solver": "adam"}, "solver must be one of.*'adam'"),
         ({"penalty": -1.0}, "penalty=-1.0"),

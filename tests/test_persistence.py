@@ -27,11 +27,11 @@ def path(fitted, tmp_path):
     return path
 
 
-def rewrite(path, change):
-    """Write the file again with a changed description and a digest that fits."""
+def rewrite(path, change, without=()):
+    """Write the file again with a changed description, without some tensors, and with a digest that fits."""
     with safetensors.safe_open(path, "pt") as file:
         description = json.loads(file.metadata()["description"])
-    tensors = safetensors.torch.load_file(path)
+    tensors = {name: value for name, value in safetensors.torch.load_file(path).items() if name not in without}
     change(description)
     text = json.dumps(description)
     header = {"format": "rungwise model", "description": text, "digest": _digest(text, tensors)}
@@ -147,6 +147,14 @@ def test_future_version_is_refused(path):
     rewrite(path, lambda description: description.update(version=99, rungwise="9.9"))
     with pytest.raises(ModelFileError, match=r"version 99.*upgrade"):
         rungwise.load(path)
+
+
+def test_file_of_before_there_were_implications_is_read(fitted, path):
+    rewrite(path, lambda description: description["parameters"].pop("coherent"), without=["implications"])
+    clf, X = fitted
+    loaded = rungwise.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert loaded.implications_ == []
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" * 50, b"\x80\x04\x95" * 30, b'{"a": 1}' * 20])
