@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
+from warnings import warn
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.effort import EFFORTS, preset
 from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
 from rungwise.fitting.calibration import calibrate, choose_calibration
+from rungwise.fitting.clumps import SUSPICIOUS, clumped_share
 from rungwise.fitting.coherence import make_coherent
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices, hash_rows
 from rungwise.fitting.gate_search import GateSettings
@@ -170,6 +172,11 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If a parameter, X, Y or the weights are not as described.
+
+        Warns
+        -----
+        UserWarning
+            If there are no groups, but rows come in small clumps of near copies, as measurements of one subject do.
         """
         features, gates, loss, penalties, device = self._check_parameters()
         X, n_positions = self._flatten(X)
@@ -195,13 +202,16 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
         self.standardizer_ = Standardizer(self.scale).fit(matrix, sample_weight=used.mean(axis=1))
+        inputs = self.standardizer_.transform(matrix)
+        if groups is None:
+            _warn_of_clumps(inputs, np.where(used > 0, targets, 0), n_positions)
 
         dtype = torch.float64 if len(matrix) <= _DOUBLE_PRECISION_ROWS else torch.float32
 
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(array[order], dtype=dtype, device=device)
 
-        x, signs, weights = tensor(self.standardizer_.transform(matrix)), tensor(targets), tensor(used)
+        x, signs, weights = tensor(inputs), tensor(targets), tensor(used)
         callbacks = list(self.callbacks or [])
         small = suitable_threads(signs.shape[0] * (x.shape[1] + signs.shape[1]))
         with small, ProgressBar() if self.verbose else nullcontext() as bar:
@@ -532,6 +542,17 @@ def _sort_into_folds(
     return rows.ravel(), Grouping(
         folds, torch.from_numpy(np.repeat(unit[order], n_positions)), torch.from_numpy(content.ravel())
     )
+
+
+def _warn_of_clumps(inputs: np.ndarray, targets: np.ndarray, n_positions: int) -> None:
+    n_examples = len(inputs) // n_positions
+    if clumped_share(inputs.reshape(n_examples, -1), targets.reshape(n_examples, -1)) > SUSPICIOUS:
+        warn(
+            "many training rows have a few others much nearer than all the rest, and with the same labels, as if each "
+            "subject had been measured several times: if so, honest losses and errors are too good, since folds tear "
+            "subjects apart, and so are choices made by them; give fit the subject of each row as groups=",
+            stacklevel=3,
+        )
 
 
 def _check_choice(name: str, value: Any, choices: Any) -> None:

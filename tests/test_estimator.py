@@ -270,7 +270,8 @@ def test_rows_of_a_group_share_a_fold():
     X = rng.normal(size=(40, 12))[group] + 0.05 * rng.normal(size=(400, 12))
     y = rng.integers(0, 2, 40)[group][:, None]
     shared = classifier(RandomFeatures(width=256)).fit(X, y, groups=[f"site {g}" for g in group])
-    apart = classifier(RandomFeatures(width=256)).fit(X, y)
+    with pytest.warns(UserWarning, match="give fit the subject of each row as groups="):
+        apart = classifier(RandomFeatures(width=256)).fit(X, y)
     assert apart.hierarchy_.honest_error[0] < 0.05
     assert shared.hierarchy_.honest_error[0] > 0.3
 

@@ -126,6 +126,17 @@ def test_missing_annotations_and_features_at_some_positions():
     assert np.isfinite(clf.predict_proba(missing)).all()
 
 
+def test_subjects_with_several_examples_raise_a_warning():
+    rng = np.random.default_rng(0)
+    subject = np.repeat(np.arange(50), 5)
+    X = rng.normal(size=(50, 6, 2))[subject] + 0.05 * rng.normal(size=(250, 6, 2))
+    Y = rng.integers(0, 2, size=(50, 6, 1))[subject]
+    clf = classifier(Neighborhood.ring(), RandomFeatures(width=16), max_depth=1)
+    with pytest.warns(UserWarning, match="groups="):
+        clf.fit(X, Y)
+    clf.fit(X, Y, groups=subject)
+
+
 def test_weights_for_examples_labels_and_positions():
     X, Y, _ = make_automaton(20, rule=90, n_cells=10, n_steps=2, random_state=0)
     expected = classifier(Neighborhood.ring()).fit(X[:15], Y[:15]).predict_proba(X)
