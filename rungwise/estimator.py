@@ -29,6 +29,7 @@ from rungwise.fitting.threads import suitable_threads
 from rungwise.fitting.training import BlockReport
 from rungwise.formula import Formula, gate_formula
 from rungwise.hierarchy import Hierarchy, find_levels
+from rungwise.model_selection import MaskedScorer
 from rungwise.neighborhood import Neighborhood
 from rungwise.preprocessing.matrices import describe_unreadable
 from rungwise.preprocessing.naming import InputNames
@@ -262,6 +263,29 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if self._coding.kind == "multiclass":
             return probability / probability.sum(axis=1, keepdims=True)
         return probability
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows of which every annotated label is predicted right; of one column, the accuracy.
+
+        The same as ``MaskedScorer("exact_match")`` of `rungwise.model_selection`, and as scikit-learn's
+        ``accuracy_score`` where no label is missing.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or data frame of shape (n_samples, n_features)
+        y : array or data frame of shape (n_samples, n_labels), or (n_samples,)
+            NaN where a label is not annotated; rows without any annotated label are left out.
+        sample_weight : array of shape (n_samples,), optional
+
+        Raises
+        ------
+        ValueError
+            If Y or the weights are not as described, or no label is annotated.
+        """
+        check_is_fitted(self, "network_")
+        if self._coding.kind != "multilabel" or np.ndim(y) == 1:
+            return super().score(X, y, sample_weight)
+        return MaskedScorer("exact_match")(self, X, y, sample_weight)
 
     @property
     def label_names_(self) -> list[str]:
