@@ -36,6 +36,14 @@ class Features(StrEnum):
     TREES = "trees"
 
 
+class Effort(StrEnum):
+    """The efforts that the estimator takes."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz or .parquet file.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by `rungwise fit`.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
@@ -84,6 +92,12 @@ def fit(
         str | None, typer.Option(metavar="COLUMN", help="Rows of one group (subject, site) share a fold.")
     ] = None,
     features: Annotated[Features, typer.Option(metavar="|".join(Features), help="What a block sees.")] = Features.AUTO,
+    effort: Annotated[
+        Effort, typer.Option(metavar="|".join(Effort), help="How much --features auto tries: quick, or better.")
+    ] = Effort.MEDIUM,
+    coherent: Annotated[
+        bool, typer.Option("--coherent", help="Predict no label without those that it implied in training.")
+    ] = False,
     max_depth: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Most blocks; fewer if no label improves.")
     ] = None,
@@ -109,7 +123,13 @@ def fit(
 
     depth: dict[str, Any] = {} if max_depth is None else {"max_depth": max_depth}
     model = rungwise.RungwiseClassifier(
-        features=features.value, random_state=seed, device=device, verbose=0 if quiet else 1, **depth
+        features=features.value,
+        effort=effort.value,
+        coherent=coherent,
+        random_state=seed,
+        device=device,
+        verbose=0 if quiet else 1,
+        **depth,
     )
     model.fit(parts.features, parts.labels, sample_weight=parts.weight, groups=parts.groups)
     rungwise.save(model, output, overwrite=force)

@@ -10,7 +10,8 @@ import pytest
 
 import rungwise
 import rungwise.table_files
-from rungwise.cli import Features, _print_ladder, main
+from rungwise.cli import Effort, Features, _print_ladder, main
+from rungwise.effort import EFFORTS
 from rungwise.features import FEATURE_MAPS
 
 
@@ -246,7 +247,8 @@ def fits(monkeypatch):
 
 def test_options_reach_the_estimator(command, fits, table, tmp_path):
     options = "--labels y_o* --labels y_blue --drop y_both --weight w --group site --features random --max-depth 3"
-    command("fit", table, *options.split(), "--seed", 7, "--device", "cpu", "--quiet", "-o", tmp_path / "m")
+    options += " --effort low --coherent --seed 7 --device cpu --quiet"
+    command("fit", table, *options.split(), "-o", tmp_path / "m")
     (call,) = fits
     frame = training_table()
     assert list(call.X.columns) == ["age", "eye", "code"]
@@ -255,12 +257,15 @@ def test_options_reach_the_estimator(command, fits, table, tmp_path):
     np.testing.assert_array_equal(call.groups, frame["site"])
     parameters = call.model.get_params()
     expected = {"features": "random", "max_depth": 3, "random_state": 7, "device": "cpu", "verbose": 0}
+    expected |= {"effort": "low", "coherent": True}
     assert {name: parameters[name] for name in expected} == expected
+    assert type(parameters["effort"]) is str
 
 
-def test_depth_is_the_estimators_unless_given(command, fits, table, tmp_path):
+def test_parameters_are_the_estimators_unless_given(command, fits, table, tmp_path):
     command("fit", table, "--labels", "y_*", "-o", tmp_path / "m")
-    assert fits[0].model.get_params()["max_depth"] == rungwise.RungwiseClassifier().max_depth
+    given = {"verbose": 1}
+    assert fits[0].model.get_params() == {**rungwise.RungwiseClassifier().get_params(), **given}
     assert fits[0].sample_weight is None
     assert fits[0].groups is None
 
@@ -295,7 +300,8 @@ def test_unusable_device_is_named(command, table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", ["--max-depth 0", "--max-depth two", "--features nonsense", "--seed -1", f"--seed {2**32}"]
+    "options",
+    ["--max-depth 0", "--max-depth two", "--features nonsense", "--effort most", "--seed -1", f"--seed {2**32}"],
 )
 def test_unusable_options_are_named_as_the_command_calls_them(command, table, tmp_path, options):
     option, value = options.split()
@@ -305,8 +311,20 @@ def test_unusable_options_are_named_as_the_command_calls_them(command, table, tm
     assert not (tmp_path / "m").exists()
 
 
-def test_features_are_those_of_the_estimator():
+def test_features_and_efforts_are_those_of_the_estimator():
     assert set(Features) == {"auto", *FEATURE_MAPS}
+    assert tuple(Effort) == EFFORTS
+
+
+def test_coherent_model_is_saved(command, tmp_path):
+    age = np.arange(100)
+    frame = pd.DataFrame({"age": age, "y_old": age > 50, "y_very": age > 80})
+    frame.astype(int).to_csv(tmp_path / "t.csv", index=False)
+    options = "--labels y_* --coherent --effort low --max-depth 1 --quiet"
+    assert command("fit", tmp_path / "t.csv", *options.split(), "-o", tmp_path / "m").code == 0
+    model = rungwise.load(tmp_path / "m")
+    assert model.implications_ == [("y_very", "y_old")]
+    assert model.effort == "low"
 
 
 @pytest.mark.parametrize(
