@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
@@ -31,9 +32,12 @@ from rungwise.preprocessing.naming import InputNames
 from rungwise.preprocessing.scaling import SCALES, Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
+from rungwise.preprocessing.wide import MAX_COLUMNS, WideReducer, canonical
 
 # Up to this many rows double precision costs little, and results agree to the last digits that people compare.
 _DOUBLE_PRECISION_ROWS = 700
+# Entries of X that the network sees at once in predictions: their copies, 8 bytes an entry, should fit in any memory.
+_CHUNK = 2**24
 
 
 class RungwiseClassifier(ClassifierMixin, BaseEstimator):
@@ -148,7 +152,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array, sparse matrix or data frame of shape (n_samples, n_features)
-            NaN allowed; data frames may have text, categorical, boolean and date columns.
+            NaN allowed; data frames may have text, categorical, boolean and date columns. A very wide sparse matrix
+            is never made dense: see `rungwise.preprocessing.wide`.
         y : array or data frame of shape (n_samples, n_labels), or (n_samples,)
             The labels, which scikit-learn calls y: {0, 1}, {-1, 1} or booleans, NaN where a label is not annotated;
             one column may hold any class names.
@@ -173,10 +178,10 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         used = read_weights(sample_weight, ~np.isnan(targets))
         rows = np.asarray(used.reshape(-1, n_positions * used.shape[1]).any(axis=1))[instances]
         matrix = self._read_X(X, reset=True, rows=rows)
-        if len(matrix) < 2 * n_positions:
+        if matrix.shape[0] < 2 * n_positions:
             raise ValueError(
                 "RungwiseClassifier needs at least 2 examples that have a label and a weight, however: "
-                f"n_samples={len(matrix) // n_positions}"
+                f"n_samples={matrix.shape[0] // n_positions}"
             )
         targets, used = np.nan_to_num(targets[rows]), used[rows]
         self._check_every_label_has_weight(used)
@@ -185,14 +190,20 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         order, grouping = _sort_into_folds(
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
+        self.reducer_: WideReducer | None = None
+        if scipy.sparse.issparse(matrix):
+            self.reducer_ = WideReducer().fit(matrix, find_units(matrix, seed), targets, used, seed)
+            matrix = self.reducer_.transform(matrix)
         self.standardizer_ = Standardizer(self.scale).fit(matrix, sample_weight=used.mean(axis=1))
+        inputs = InputNames(self._column_names(), self.standardizer_, matrix)
 
         dtype = torch.float64 if len(matrix) <= _DOUBLE_PRECISION_ROWS else torch.float32
 
         def tensor(array: np.ndarray) -> torch.Tensor:
-            return torch.as_tensor(array[order], dtype=dtype, device=device)
+            return torch.as_tensor(array, dtype=dtype)[order].to(device)
 
         x, signs, weights = tensor(self.standardizer_.transform(matrix)), tensor(targets), tensor(used)
+        del matrix  # as large as x in double precision
         callbacks = list(self.callbacks or [])
         small = suitable_threads(signs.shape[0] * (x.shape[1] + signs.shape[1]))
         with small, ProgressBar() if self.verbose else nullcontext() as bar:
@@ -216,7 +227,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self.n_blocks_ = len(fitted.reports)
         self.calibration_ = choose_calibration(fitted.estimates, signs, weights).cpu().numpy()
         self.history_ = _history(fitted.reports, self._coding.names)
-        self.hierarchy_ = self._find_hierarchy(fitted, matrix)
+        self.hierarchy_ = self._find_hierarchy(fitted, inputs)
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -259,13 +270,23 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     def _log_odds(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "network_")
         X, n_positions = self._flatten(X)
-        x = torch.from_numpy(self.standardizer_.transform(self._read_X(X, reset=False)))
+        matrix = self._read_X(X, reset=False)
+        # Whole examples, with all their positions.
+        n_rows = n_positions * max(1, _CHUNK // (n_positions * self.standardizer_.n_outputs))
+        starts = range(0, matrix.shape[0], n_rows)
+        scores = [self._score(matrix[start : start + n_rows], n_positions) for start in starts]
+        return calibrate(torch.cat(scores), torch.from_numpy(self.calibration_)).numpy()
+
+    def _score(self, matrix: Any, n_positions: int) -> torch.Tensor:
+        """Return the network's estimates for rows as `_read_X` returns them, float64 (n, n_labels)."""
+        if self.reducer_ is not None:
+            matrix = self.reducer_.transform(matrix)
+        x = torch.from_numpy(self.standardizer_.transform(matrix))
         if self.neighborhood is not None:
             x = x.unflatten(0, (-1, n_positions))
         like = next(self.network_.parameters(), torch.zeros(()))
         with torch.no_grad(), suitable_threads(x.numel()):
-            scores = self.network_(x.to(like)).double().cpu()
-        return calibrate(scores, torch.from_numpy(self.calibration_)).numpy()
+            return self.network_(x.to(like)).double().cpu()
 
     def _flatten(self, X: Any) -> tuple[Any, int]:
         """Return X with a row for each position of each example, and the number of positions."""
@@ -292,8 +313,11 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             )
         return y.reshape(-1, y.shape[2])
 
-    def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count."""
+    def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> Any:
+        """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count.
+
+        It is dense, or if it is to be reduced, a canonical CSR array.
+        """
         self.encoder_: TableEncoder | None
         encoded = is_frame(X) and (reset or self.encoder_ is not None)
         if is_frame(X):
@@ -316,9 +340,12 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             if (reason := describe_unreadable(X)) is not None:
                 raise ValueError(reason) from None
             raise
-        if hasattr(matrix, "toarray"):
+        is_sparse = scipy.sparse.issparse(matrix)
+        if (is_sparse and matrix.shape[1] > MAX_COLUMNS) if reset else self.reducer_ is not None:
+            matrix = canonical(matrix)
+        elif is_sparse:
             matrix = matrix.toarray()
-        return matrix if rows is None else matrix[rows]
+        return matrix if rows is None or rows.all() else matrix[rows]
 
     def _check_parameters(
         self,
@@ -376,42 +403,40 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if idle:
             raise ValueError(f"sample_weight leaves these labels without any weight; drop them from Y: {idle}")
 
-    def _find_hierarchy(self, fitted: LayerwiseFit, matrix: np.ndarray) -> Hierarchy:
+    def _find_hierarchy(self, fitted: LayerwiseFit, inputs: InputNames) -> Hierarchy:
         prior_loss = fitted.prior_loss.cpu().numpy()
         losses = np.array([report.loss_after.numpy() for report in fitted.reports])
         # What is seen of an entry at several positions adds up.
         n_seen = 1 if self.neighborhood is None else self.neighborhood.size
         importance = fitted.importance.cpu().double().numpy()
         importance = importance.reshape(n_seen, -1, importance.shape[1]).sum(axis=0)
-        source = self._feature_of_input()
+        names, source = self._feature_names(), self._feature_of_input()
         n_inputs = len(source)
         # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
-        features = np.zeros((self.n_features_in_, importance.shape[1]))
+        features = np.zeros((len(names), importance.shape[1]))
         np.add.at(features, source, importance[:n_inputs])
         # A label that no block changed is predicted by its frequency.
         changed = np.any([report.taken.numpy() for report in fitted.reports], axis=0) if fitted.reports else False
         error = np.where(changed, fitted.error.cpu().numpy(), fitted.prior_error.cpu().numpy())
         return Hierarchy(
-            feature_names=tuple(self._feature_names()),
+            feature_names=tuple(names),
             label_names=self._coding.names,
             level=find_levels(losses, prior_loss),
             importance=np.vstack([features, importance[n_inputs:]]),
             honest_error=error,
-            formulas=self._formulas(fitted, matrix),
+            formulas=self._formulas(fitted, inputs, len(names)),
         )
 
-    def _formulas(self, fitted: LayerwiseFit, matrix: np.ndarray) -> dict[int, Formula]:
+    def _formulas(self, fitted: LayerwiseFit, inputs: InputNames, n_features: int) -> dict[int, Formula]:
         source, labels = self._feature_of_input(), self._coding.names
         n_inputs = len(source)
-        columns = self._feature_names() if self.encoder_ is None else self.encoder_.output_names
-        inputs = InputNames(columns, self.standardizer_, matrix)
         seen = [""] if self.neighborhood is None else self.neighborhood.names
 
         def name_and_row(entry: int, threshold: float) -> tuple[str, int]:
             position, index = divmod(entry, n_inputs + len(labels))
             if index < n_inputs:
                 return inputs.literal(index, threshold, seen[position]), int(source[index])
-            return labels[index - n_inputs] + seen[position], self.n_features_in_ + index - n_inputs
+            return labels[index - n_inputs] + seen[position], n_features + index - n_inputs
 
         formulas = {}
         for label, found in fitted.gates.items():
@@ -421,8 +446,14 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         return formulas
 
     def _feature_names(self) -> list[str]:
+        """Return the names of what labels may stand on: the features, or what they were reduced to."""
         names = getattr(self, "feature_names_in_", [f"x{j}" for j in range(self.n_features_in_)])
-        return [str(name) for name in names]
+        names = [str(name) for name in names]
+        return names if self.reducer_ is None else self.reducer_.output_names(names)
+
+    def _column_names(self) -> list[str]:
+        """Return the names of the columns that are standardised."""
+        return self._feature_names() if self.encoder_ is None else self.encoder_.output_names
 
     def _feature_of_input(self) -> np.ndarray:
         """Return for every input of the network the feature that it was made from."""
@@ -490,18 +521,18 @@ def _per_row(values: Any, instances: np.ndarray, n_positions: int) -> Any:
 
 
 def _sort_into_folds(
-    matrix: np.ndarray, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
+    matrix: Any, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
 ) -> tuple[np.ndarray, Grouping]:
     """Return an order of the rows in which each fold is a run of them, and how the sorted rows belong together.
 
     Grouping are sorted by fold and content, so that fits do not depend on the order in which they are given; the
     positions of an example stay together.
     """
-    examples = matrix.reshape(len(matrix) // n_positions, -1)
+    examples = matrix if n_positions == 1 else matrix.reshape(len(matrix) // n_positions, -1)
     groups = None if groups is None else np.asarray(groups)[::n_positions]
     unit = find_units(examples, seed, groups)
     fold = assign_folds(unit, n_folds)
-    labels = targets.reshape(len(examples), -1)
+    labels = targets.reshape(len(unit), -1)
     order = np.lexsort([hash_rows(labels, seed), hash_rows(examples, seed), fold])
     folds = fold_slices(fold, n_positions)
     rows = n_positions * order[:, None] + np.arange(n_positions)
