@@ -32,7 +32,7 @@ from rungwise.preprocessing.naming import InputNames
 from rungwise.preprocessing.scaling import SCALES, Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
-from rungwise.preprocessing.wide import MAX_COLUMNS, WideReducer, canonical
+from rungwise.preprocessing.wide import WIDE, WideReducer, canonical
 
 # Up to this many rows double precision costs little, and results agree to the last digits that people compare.
 _DOUBLE_PRECISION_ROWS = 700
@@ -91,7 +91,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     hierarchy_ : Hierarchy
-        Level and parents of every label.
+        Level and parents of every label. The features of a sparse matrix of more than 2,000 columns are those columns
+        that were kept, and components, called by the columns that they weigh most: "component 17 (x5, -x71, x8)".
     history_ : pandas.DataFrame
         A row for each block and label: honest loss and error before and after, whether the update was taken, and what
         features it is made of.
@@ -152,8 +153,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array, sparse matrix or data frame of shape (n_samples, n_features)
-            NaN allowed; data frames may have text, categorical, boolean and date columns. A very wide sparse matrix
-            is never made dense: see `rungwise.preprocessing.wide`.
+            NaN allowed; data frames may have text, categorical, boolean and date columns. A sparse matrix of more
+            than 2,000 columns is not made dense: the network sees those 1,000 that tell most of the labels or are
+            filled most often, and 100 components of all columns.
         y : array or data frame of shape (n_samples, n_labels), or (n_samples,)
             The labels, which scikit-learn calls y: {0, 1}, {-1, 1} or booleans, NaN where a label is not annotated;
             one column may hold any class names.
@@ -192,7 +194,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         )
         self.reducer_: WideReducer | None = None
         if scipy.sparse.issparse(matrix):
-            self.reducer_ = WideReducer().fit(matrix, find_units(matrix, seed), targets, used, seed)
+            content, unit = grouping.content.numpy(), grouping.unit.numpy()
+            self.reducer_ = WideReducer().fit(matrix[order], targets[order], used[order], content, unit, seed)
             matrix = self.reducer_.transform(matrix)
         self.standardizer_ = Standardizer(self.scale).fit(matrix, sample_weight=used.mean(axis=1))
         inputs = InputNames(self._column_names(), self.standardizer_, matrix)
@@ -341,7 +344,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(reason) from None
             raise
         is_sparse = scipy.sparse.issparse(matrix)
-        if (is_sparse and matrix.shape[1] > MAX_COLUMNS) if reset else self.reducer_ is not None:
+        if (is_sparse and matrix.shape[1] > WIDE) if reset else self.reducer_ is not None:
             matrix = canonical(matrix)
         elif is_sparse:
             matrix = matrix.toarray()

@@ -13,7 +13,7 @@ from scipy.special import rel_entr
 _LABELS = 16
 
 
-def telling_columns(present: scipy.sparse.csr_array, positive: np.ndarray, annotated: np.ndarray) -> np.ndarray:
+def telling_columns(present: scipy.sparse.csr_array, positive: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the columns that tell of some label, first the best of every label, then the second best, and so on.
 
     Among all pairs of a column and a label, one at most is expected to be found by chance. So the choice says next to
@@ -23,9 +23,10 @@ def telling_columns(present: scipy.sparse.csr_array, positive: np.ndarray, annot
     ----------
     present : CSR array of shape (n, n_columns), float64
         1 where a column holds something.
-    positive : ndarray of shape (n, n_labels), float64
-        1 for positive examples, shares for rows that stand for several; any value where not annotated.
-    annotated : ndarray of shape (n, n_labels), bool
+    positive : ndarray of shape (n, n_labels), bool
+    weight : ndarray of shape (n, n_labels), float64
+        The share of an independent example that a row is: 0 where the label is not annotated, 1 for a row that is an
+        example of its own, one half for each of two copies.
 
     Returns
     -------
@@ -34,19 +35,21 @@ def telling_columns(present: scipy.sparse.csr_array, positive: np.ndarray, annot
     Examples
     --------
     >>> present = scipy.sparse.csr_array(np.repeat([[1.0, 0.0], [1.0, 1.0]], [40, 10], axis=0))
-    >>> positive = np.repeat([[0.0], [1.0]], [40, 10], axis=0)
-    >>> telling_columns(present, positive, np.ones((50, 1), dtype=bool))
+    >>> positive = np.repeat([[False], [True]], [40, 10], axis=0)
+    >>> telling_columns(present, positive, np.ones((50, 1)))
     array([1])
     """
     n_columns, n_labels = present.shape[1], positive.shape[1]
     best_rank, best_score = np.full(n_columns, n_columns), np.zeros(n_columns)
     by_column = scipy.sparse.csr_array(present.T)
     for start in range(0, n_labels, _LABELS):
-        weight = annotated[:, start : start + _LABELS].astype(float)
-        hits = positive[:, start : start + _LABELS] * weight
-        rate = hits.sum(axis=0) / np.maximum(weight.sum(axis=0), 1)
-        count = by_column @ weight
-        share = np.where(count > 0, (by_column @ hits) / np.maximum(count, 1), rate)
+        some = weight[:, start : start + _LABELS]
+        hits = positive[:, start : start + _LABELS] * some
+        rate = np.minimum(hits.sum(axis=0) / some.sum(axis=0), 1)
+        count = by_column @ some
+        # Where a column holds nothing, it says nothing: the share is the rate.
+        share = np.divide(by_column @ hits, count, out=np.tile(rate, (n_columns, 1)), where=count > 0)
+        share = np.minimum(share, 1)  # of rounding errors
         score = count * (rel_entr(share, rate) + rel_entr(1 - share, 1 - rate))
         rank = np.argsort(np.argsort(-score, axis=0, kind="stable"), axis=0)
         best_rank, best_score = np.minimum(best_rank, rank.min(axis=1)), np.maximum(best_score, score.max(axis=1))
