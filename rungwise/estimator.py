@@ -37,7 +37,7 @@ from rungwise.preprocessing.wide import WIDE, WideReducer, canonical
 # Up to this many rows double precision costs little, and results agree to the last digits that people compare.
 _DOUBLE_PRECISION_ROWS = 700
 # Entries of X that the network sees at once in predictions: their copies, 8 bytes an entry, should fit in any memory.
-_CHUNK = 2**24
+_CHUNK = 2**22
 
 
 class RungwiseClassifier(ClassifierMixin, BaseEstimator):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 # Entries hashed at once: the hash of a large table should not need copies of all of it.
-_CHUNK = 2**22
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True)

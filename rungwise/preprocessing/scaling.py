@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 CLIP = 5.0
 
 # Entries that means and scales are computed of at once.
-_CHUNK = 2**23
+_CHUNK = 2**21
 
 SCALES = ("standard", "range")
 
