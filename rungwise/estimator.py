@@ -7,6 +7,7 @@ from warnings import warn
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
@@ -36,9 +37,12 @@ from rungwise.preprocessing.naming import InputNames
 from rungwise.preprocessing.scaling import SCALES, Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
+from rungwise.preprocessing.wide import WIDE, WideReducer, canonical
 
 # Up to this many rows double precision costs little, and results agree to the last digits that people compare.
 _DOUBLE_PRECISION_ROWS = 700
+# Entries of X that the network sees at once in predictions: their copies, 8 bytes an entry, should fit in any memory.
+_CHUNK = 2**22
 
 
 class RungwiseClassifier(ClassifierMixin, BaseEstimator):
@@ -95,7 +99,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     hierarchy_ : Hierarchy
-        Level and parents of every label.
+        Level and parents of every label. The features of a sparse matrix of more than 2,000 columns are those columns
+        that were kept, and components, called by the columns that they weigh most: "component 17 (x5, -x71, x8)".
     history_ : pandas.DataFrame
         A row for each block and label: honest loss and error before and after, whether the update was taken, and what
         features it is made of.
@@ -160,7 +165,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array, sparse matrix or data frame of shape (n_samples, n_features)
-            NaN allowed; data frames may have text, categorical, boolean and date columns.
+            NaN allowed; data frames may have text, categorical, boolean and date columns. A sparse matrix of more
+            than 2,000 columns is not made dense: the network sees those 1,000 that tell most of the labels or are
+            filled most often, and 100 components of all columns.
         y : array or data frame of shape (n_samples, n_labels), or (n_samples,)
             The labels, which scikit-learn calls y: {0, 1}, {-1, 1} or booleans, NaN where a label is not annotated;
             one column may hold any class names.
@@ -190,10 +197,10 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         used = read_weights(sample_weight, ~np.isnan(targets))
         rows = np.asarray(used.reshape(-1, n_positions * used.shape[1]).any(axis=1))[instances]
         matrix = self._read_X(X, reset=True, rows=rows)
-        if len(matrix) < 2 * n_positions:
+        if matrix.shape[0] < 2 * n_positions:
             raise ValueError(
                 "RungwiseClassifier needs at least 2 examples that have a label and a weight, however: "
-                f"n_samples={len(matrix) // n_positions}"
+                f"n_samples={matrix.shape[0] // n_positions}"
             )
         targets, used = np.nan_to_num(targets[rows]), used[rows]
         self._check_every_label_has_weight(used)
@@ -202,17 +209,25 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         order, grouping = _sort_into_folds(
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
+        self.reducer_: WideReducer | None = None
+        if scipy.sparse.issparse(matrix):
+            content, unit = grouping.content.numpy(), grouping.unit.numpy()
+            self.reducer_ = WideReducer().fit(matrix[order], targets[order], used[order], content, unit, seed)
+            matrix = self.reducer_.transform(matrix)
         self.standardizer_ = Standardizer(self.scale).fit(matrix, sample_weight=used.mean(axis=1))
-        inputs = self.standardizer_.transform(matrix)
+        inputs = InputNames(self._column_names(), self.standardizer_, matrix)
+        scaled = self.standardizer_.transform(matrix)
+        del matrix  # as large as x in double precision
         if groups is None:
-            _warn_of_clumps(inputs, np.where(used > 0, targets, 0), n_positions)
+            _warn_of_clumps(scaled, np.where(used > 0, targets, 0), n_positions)
 
-        dtype = torch.float64 if len(matrix) <= _DOUBLE_PRECISION_ROWS else torch.float32
+        dtype = torch.float64 if len(scaled) <= _DOUBLE_PRECISION_ROWS else torch.float32
 
         def tensor(array: np.ndarray) -> torch.Tensor:
-            return torch.as_tensor(array[order], dtype=dtype, device=device)
+            return torch.as_tensor(array, dtype=dtype)[order].to(device)
 
-        x, signs, weights = tensor(inputs), tensor(targets), tensor(used)
+        x, signs, weights = tensor(scaled), tensor(targets), tensor(used)
+        del scaled
         callbacks = list(self.callbacks or [])
         small = suitable_threads(signs.shape[0] * (x.shape[1] + signs.shape[1]))
         with small, ProgressBar() if self.verbose else nullcontext() as bar:
@@ -239,7 +254,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if self.coherent:
             self._implications = find_implications(signs, weights, grouping.unit.to(device))
         self.history_ = _history(fitted.reports, self._coding.names)
-        self.hierarchy_ = self._find_hierarchy(fitted, matrix)
+        self.hierarchy_ = self._find_hierarchy(fitted, inputs)
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -311,14 +326,24 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     def _log_odds(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "network_")
         X, n_positions = self._flatten(X)
-        x = torch.from_numpy(self.standardizer_.transform(self._read_X(X, reset=False)))
+        matrix = self._read_X(X, reset=False)
+        # Whole examples, with all their positions.
+        n_rows = n_positions * max(1, _CHUNK // (n_positions * self.standardizer_.n_outputs))
+        starts = range(0, matrix.shape[0], n_rows)
+        scores = [self._score(matrix[start : start + n_rows], n_positions) for start in starts]
+        log_odds = calibrate(torch.cat(scores), torch.from_numpy(self.calibration_)).numpy()
+        return make_coherent(log_odds.reshape(-1, log_odds.shape[-1]), self._implications).reshape(log_odds.shape)
+
+    def _score(self, matrix: Any, n_positions: int) -> torch.Tensor:
+        """Return the network's estimates for rows as `_read_X` returns them, float64 (n, n_labels)."""
+        if self.reducer_ is not None:
+            matrix = self.reducer_.transform(matrix)
+        x = torch.from_numpy(self.standardizer_.transform(matrix))
         if self.neighborhood is not None:
             x = x.unflatten(0, (-1, n_positions))
         like = next(self.network_.parameters(), torch.zeros(()))
         with torch.no_grad(), suitable_threads(x.numel()):
-            scores = self.network_(x.to(like)).double().cpu()
-        log_odds = calibrate(scores, torch.from_numpy(self.calibration_)).numpy()
-        return make_coherent(log_odds.reshape(-1, log_odds.shape[-1]), self._implications).reshape(log_odds.shape)
+            return self.network_(x.to(like)).double().cpu()
 
     def _flatten(self, X: Any) -> tuple[Any, int]:
         """Return X with a row for each position of each example, and the number of positions."""
@@ -345,8 +370,11 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             )
         return y.reshape(-1, y.shape[2])
 
-    def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count."""
+    def _read_X(self, X: Any, reset: bool, rows: np.ndarray | None = None) -> Any:
+        """Return X as a float64 matrix with NaN for missing values; in training, of the rows that count.
+
+        It is dense, or if it is to be reduced, a canonical CSR array.
+        """
         self.encoder_: TableEncoder | None
         encoded = is_frame(X) and (reset or self.encoder_ is not None)
         if is_frame(X):
@@ -369,9 +397,12 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             if (reason := describe_unreadable(X)) is not None:
                 raise ValueError(reason) from None
             raise
-        if hasattr(matrix, "toarray"):
+        is_sparse = scipy.sparse.issparse(matrix)
+        if (is_sparse and matrix.shape[1] > WIDE) if reset else self.reducer_ is not None:
+            matrix = canonical(matrix)
+        elif is_sparse:
             matrix = matrix.toarray()
-        return matrix if rows is None else matrix[rows]
+        return matrix if rows is None or rows.all() else matrix[rows]
 
     def _check_parameters(
         self,
@@ -431,42 +462,40 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if idle:
             raise ValueError(f"sample_weight leaves these labels without any weight; drop them from Y: {idle}")
 
-    def _find_hierarchy(self, fitted: LayerwiseFit, matrix: np.ndarray) -> Hierarchy:
+    def _find_hierarchy(self, fitted: LayerwiseFit, inputs: InputNames) -> Hierarchy:
         prior_loss = fitted.prior_loss.cpu().numpy()
         losses = np.array([report.loss_after.numpy() for report in fitted.reports])
         # What is seen of an entry at several positions adds up.
         n_seen = 1 if self.neighborhood is None else self.neighborhood.size
         importance = fitted.importance.cpu().double().numpy()
         importance = importance.reshape(n_seen, -1, importance.shape[1]).sum(axis=0)
-        source = self._feature_of_input()
+        names, source = self._feature_names(), self._feature_of_input()
         n_inputs = len(source)
         # Columns made from one input feature (one-hot, missing indicator) add up to its importance.
-        features = np.zeros((self.n_features_in_, importance.shape[1]))
+        features = np.zeros((len(names), importance.shape[1]))
         np.add.at(features, source, importance[:n_inputs])
         # A label that no block changed is predicted by its frequency.
         changed = np.any([report.taken.numpy() for report in fitted.reports], axis=0) if fitted.reports else False
         error = np.where(changed, fitted.error.cpu().numpy(), fitted.prior_error.cpu().numpy())
         return Hierarchy(
-            feature_names=tuple(self._feature_names()),
+            feature_names=tuple(names),
             label_names=self._coding.names,
             level=find_levels(losses, prior_loss),
             importance=np.vstack([features, importance[n_inputs:]]),
             honest_error=error,
-            formulas=self._formulas(fitted, matrix),
+            formulas=self._formulas(fitted, inputs, len(names)),
         )
 
-    def _formulas(self, fitted: LayerwiseFit, matrix: np.ndarray) -> dict[int, Formula]:
+    def _formulas(self, fitted: LayerwiseFit, inputs: InputNames, n_features: int) -> dict[int, Formula]:
         source, labels = self._feature_of_input(), self._coding.names
         n_inputs = len(source)
-        columns = self._feature_names() if self.encoder_ is None else self.encoder_.output_names
-        inputs = InputNames(columns, self.standardizer_, matrix)
         seen = [""] if self.neighborhood is None else self.neighborhood.names
 
         def name_and_row(entry: int, threshold: float) -> tuple[str, int]:
             position, index = divmod(entry, n_inputs + len(labels))
             if index < n_inputs:
                 return inputs.literal(index, threshold, seen[position]), int(source[index])
-            return labels[index - n_inputs] + seen[position], self.n_features_in_ + index - n_inputs
+            return labels[index - n_inputs] + seen[position], n_features + index - n_inputs
 
         formulas = {}
         for label, found in fitted.gates.items():
@@ -476,8 +505,14 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         return formulas
 
     def _feature_names(self) -> list[str]:
+        """Return the names of what labels may stand on: the features, or what they were reduced to."""
         names = getattr(self, "feature_names_in_", [f"x{j}" for j in range(self.n_features_in_)])
-        return [str(name) for name in names]
+        names = [str(name) for name in names]
+        return names if self.reducer_ is None else self.reducer_.output_names(names)
+
+    def _column_names(self) -> list[str]:
+        """Return the names of the columns that are standardised."""
+        return self._feature_names() if self.encoder_ is None else self.encoder_.output_names
 
     def _feature_of_input(self) -> np.ndarray:
         """Return for every input of the network the feature that it was made from."""
@@ -545,18 +580,18 @@ def _per_row(values: Any, instances: np.ndarray, n_positions: int) -> Any:
 
 
 def _sort_into_folds(
-    matrix: np.ndarray, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
+    matrix: Any, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
 ) -> tuple[np.ndarray, Grouping]:
     """Return an order of the rows in which each fold is a run of them, and how the sorted rows belong together.
 
     Grouping are sorted by fold and content, so that fits do not depend on the order in which they are given; the
     positions of an example stay together.
     """
-    examples = matrix.reshape(len(matrix) // n_positions, -1)
+    examples = matrix if n_positions == 1 else matrix.reshape(len(matrix) // n_positions, -1)
     groups = None if groups is None else np.asarray(groups)[::n_positions]
     unit = find_units(examples, seed, groups)
     fold = assign_folds(unit, n_folds)
-    labels = targets.reshape(len(examples), -1)
+    labels = targets.reshape(len(unit), -1)
     order = np.lexsort([hash_rows(labels, seed), hash_rows(examples, seed), fold])
     folds = fold_slices(fold, n_positions)
     rows = n_positions * order[:, None] + np.arange(n_positions)

@@ -30,6 +30,7 @@ from rungwise.network import Block, ResidualNetwork
 from rungwise.preprocessing.scaling import Standardizer
 from rungwise.preprocessing.tables import TableEncoder
 from rungwise.preprocessing.targets import LabelCoding
+from rungwise.preprocessing.wide import WideReducer
 
 FORMAT = "rungwise model"
 FORMAT_VERSION = 1
@@ -170,6 +171,8 @@ def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any
         "importance": clf.hierarchy_.importance,
         "honest_error": clf.hierarchy_.honest_error,
     }
+    if clf.reducer_ is not None:
+        arrays |= {f"reducer.{key}": value for key, value in clf.reducer_.to_tensors().items()}
     tensors |= {key: torch.from_numpy(np.array(value, order="C")) for key, value in arrays.items()}
     coding = clf._coding
     description = {
@@ -242,6 +245,8 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     clf.network_ = network.to(device)
     clf.n_blocks_ = len(blocks)
     clf.standardizer_ = Standardizer.from_tensors({k: v.numpy() for k, v in part("standardizer.").items()})
+    reducer = {k: v.numpy() for k, v in part("reducer.").items()}
+    clf.reducer_ = WideReducer.from_tensors(reducer) if reducer else None
     clf.calibration_ = tensors["calibration"].numpy()
     # Models of before there were implications know none.
     clf._implications = tensors.get("implications", torch.empty(0, 2, dtype=torch.int64)).numpy()

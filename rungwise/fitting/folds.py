@@ -7,10 +7,15 @@ does not matter, and a row of weight 2 is the same as the row twice.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
+
+# Entries hashed at once: the hash of a large table should not need copies of all of it.
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,13 @@ class Grouping:
         return first[order], order.argsort()[place]
 
 
-def find_units(X: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+def find_units(X: Any, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
     """Return the number of the unit of each row, integers (n,): copies of a row, or rows of one group, are one unit.
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
-        Row contents; NaN allowed.
+    X : ndarray or CSR array of shape (n, d)
+        Row contents; NaN allowed, and a CSR array must not store a column twice.
     seed : int
         The numbers follow from a hash of the content and the seed.
     groups : ndarray of shape (n,), optional
@@ -77,7 +82,7 @@ def find_units(X: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np
     if groups is not None:
         # Factorised, so that labels of any type serve; their order does not depend on the order of rows.
         X = np.unique(groups, return_inverse=True)[1].reshape(-1, 1).astype(float)
-    hashes = hash_rows(np.asarray(X, dtype=np.float64), seed)
+    hashes = hash_rows(X if scipy.sparse.issparse(X) else np.asarray(X, dtype=np.float64), seed)
     distinct, unit = np.unique(hashes, return_inverse=True)
     if len(distinct) < 2:
         what = "groups" if groups is not None else "rows"
@@ -101,12 +106,31 @@ def fold_slices(fold: np.ndarray, n_positions: int = 1) -> list[slice]:
     return [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
 
 
-def hash_rows(X: np.ndarray, seed: int) -> np.ndarray:
-    """Return a 64-bit hash of each row of X, (n, d) float64; equal rows have equal ones, whatever their order."""
-    # -0.0 becomes 0.0, and every NaN the same one.
-    bits = np.where(np.isnan(X), np.nan, X + 0.0).view(np.uint64)
+def hash_rows(X: Any, seed: int) -> np.ndarray:
+    """Return a 64-bit hash of each row, uint64 (n,); equal rows have equal ones, whatever their order.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (n, d), float64
+        NaN allowed. A row has the same hash, sparse or dense; a sparse one must not store a column twice.
+    seed : int
+    """
     keys = np.random.default_rng(seed).integers(2**64, size=(X.shape[1],), dtype=np.uint64)
-    return _mix(_mix(bits ^ keys).sum(axis=1, dtype=np.uint64))
+    if scipy.sparse.issparse(X):
+        of_zeros = _mix(keys)
+        changes = _mix(_bits(X.data) ^ keys[X.indices]) - of_zeros[X.indices]
+        total = np.concatenate([[np.uint64(0)], changes.cumsum(dtype=np.uint64)])
+        return _mix(of_zeros.sum(dtype=np.uint64) + (total[X.indptr[1:]] - total[X.indptr[:-1]]))
+    hashes = np.empty(len(X), dtype=np.uint64)
+    n_rows = max(1, _CHUNK // max(1, X.shape[1]))
+    for rows in (slice(start, start + n_rows) for start in range(0, len(X), n_rows)):
+        hashes[rows] = _mix(_mix(_bits(X[rows]) ^ keys).sum(axis=1, dtype=np.uint64))
+    return hashes
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """Return the bits of float64 numbers; -0.0 has those of 0.0, and every NaN the same ones."""
+    return np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
 
 
 def _mix(bits: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ class InputNames:
     standardizer : Standardizer
         Fitted.
     columns : ndarray of shape (n, n_columns)
-        The training rows before standardising: columns of 0 and 1, or -1 and 1, are called by their name alone.
+        The training rows before standardising: columns of 0 and 1, or -1 and 1, are called by their name alone. They
+        are looked at and not kept.
 
     Examples
     --------
@@ -28,7 +29,8 @@ class InputNames:
     """
 
     def __init__(self, names: Sequence[str], standardizer: Standardizer, columns: np.ndarray) -> None:
-        self._names, self._standardizer, self._columns = names, standardizer, columns
+        self._names, self._standardizer = names, standardizer
+        self._has_two_values = [_has_two_values(column) for column in columns.T]
 
     def literal(self, index: int, threshold: float, position: str = "") -> str:
         """Return the statement that input ``index``, at a position seen, exceeds the threshold (standardised)."""
@@ -36,9 +38,13 @@ class InputNames:
         name = self._names[source] + position
         if index >= len(self._names):
             return f"{name} is missing"
-        column = self._columns[:, source]
-        values = set(np.unique(column[~np.isnan(column)]).tolist())
-        if values <= {0.0, 1.0} or values <= {-1.0, 1.0}:
+        if self._has_two_values[source]:
             return name
         original = threshold * self._standardizer.scale_[source] + self._standardizer.mean_[source]
         return f"{name} > {original:.4g}"
+
+
+def _has_two_values(column: np.ndarray) -> bool:
+    """Return whether the column holds nothing but 0 and 1, or -1 and 1, beside missing values."""
+    high = np.isnan(column) | (column == 1)
+    return bool((high | (column == 0)).all() or (high | (column == -1)).all())

@@ -11,6 +11,9 @@ from sklearn.preprocessing import StandardScaler
 # row would see this column alone. Of a normal column, 5 standard deviations cut off 1 value in 1.7 million.
 CLIP = 5.0
 
+# Entries that means and scales are computed of at once.
+_CHUNK = 2**21
+
 SCALES = ("standard", "range")
 
 
@@ -80,30 +83,34 @@ class Standardizer:
         ValueError
             If no row has a positive weight.
         """
-        if sample_weight is not None:
+        if sample_weight is not None and not (sample_weight > 0).all():
             X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
         if len(X) == 0:
             raise ValueError("the table must have at least one row of positive weight, however: it has none")
         missing = np.isnan(X)
-        filled = ~missing.all(axis=0)
-        # Columns in units of their largest value: squares of very large or small numbers would leave the range of
-        # float64.
-        largest = np.max(np.abs(X[:, filled]), axis=0, initial=0, where=~missing[:, filled])
-        largest[largest == 0] = 1
         self.mean_ = np.zeros(X.shape[1])
         self.scale_ = np.full(X.shape[1], np.inf)
-        if filled.any():
-            scaler = StandardScaler().fit(X[:, filled] / largest, sample_weight=sample_weight)
-            # Up to rounding, constant columns have a variance of 0; scikit-learn marks them by a scale of 1 instead.
-            constant = scaler.scale_ != np.sqrt(scaler.var_)
-            self.mean_[filled] = scaler.mean_ * largest
-            self.scale_[filled] = np.where(constant, np.inf, scaler.scale_ * largest)
-            if self.scale == "range":
-                low, high = np.nanmin(X[:, filled], axis=0), np.nanmax(X[:, filled], axis=0)
-                self.mean_[filled] = low / 2 + high / 2
-                self.scale_[filled] = np.where(constant, np.inf, high / 2 - low / 2)
+        filled = np.flatnonzero(~missing.all(axis=0))
+        # Some columns at a time: what follows makes several copies.
+        n_columns = max(1, _CHUNK // len(X))
+        for some in (filled[start : start + n_columns] for start in range(0, len(filled), n_columns)):
+            self.mean_[some], self.scale_[some] = self._mean_and_scale(X[:, some], sample_weight)
         self.indicator_columns_ = _distinct_patterns(missing)
         return self
+
+    def _mean_and_scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and the scale of some columns, none of them missing throughout."""
+        # Columns in units of their largest value: squares of very large or small numbers would leave the range of
+        # float64.
+        largest = np.nanmax(np.abs(X), axis=0)
+        largest[largest == 0] = 1
+        scaler = StandardScaler().fit(X / largest, sample_weight=sample_weight)
+        # Up to rounding, constant columns have a variance of 0; scikit-learn marks them by a scale of 1 instead.
+        constant = scaler.scale_ != np.sqrt(scaler.var_)
+        if self.scale == "range":
+            low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+            return low / 2 + high / 2, np.where(constant, np.inf, high / 2 - low / 2)
+        return scaler.mean_ * largest, np.where(constant, np.inf, scaler.scale_ * largest)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the network's input.
@@ -118,9 +125,15 @@ class Standardizer:
         ndarray of shape (n, n_outputs), float64
             Without NaN, every entry in [-5, 5].
         """
-        standardised = np.clip((X - self.mean_) / self.scale_, -CLIP, CLIP)
-        indicators = np.where(np.isnan(X[:, self.indicator_columns_]), 1.0, -1.0)
-        return np.hstack([np.nan_to_num(standardised, nan=0.0), indicators])
+        # In place: a table may fill most of the memory.
+        inputs = np.empty((len(X), self.n_outputs))
+        standardised, indicators = inputs[:, : len(self.mean_)], inputs[:, len(self.mean_) :]
+        np.subtract(X, self.mean_, out=standardised)
+        standardised /= self.scale_
+        np.clip(standardised, -CLIP, CLIP, out=standardised)
+        np.nan_to_num(standardised, copy=False, nan=0.0)
+        indicators[:] = np.where(np.isnan(X[:, self.indicator_columns_]), 1.0, -1.0)
+        return inputs
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Return the state as arrays."""

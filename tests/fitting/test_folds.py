@@ -2,12 +2,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from rungwise.fitting.folds import Grouping, assign_folds, find_units
+from rungwise.fitting.folds import Grouping, assign_folds, find_units, hash_rows
 
 tables = arrays(
     np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12), elements=st.floats(-3, 3)
@@ -103,3 +104,22 @@ def test_rows_apart_are_their_own_units_and_contents():
     first, place = grouping.copies()
     assert first.tolist() == place.tolist() == [0, 1, 2, 3, 4]
     assert grouping.to(torch.device("cpu")).fold.tolist() == [0, 0, 1, 1, 1]
+
+
+@settings(deadline=None)
+@given(tables, st.integers(0, 2**32))
+def test_sparse_row_has_the_hash_of_the_dense_one(X, seed):
+    X = np.where(np.abs(X) > 2, np.nan, np.where(np.abs(X) < 1, 0.0, X))
+    expected = hash_rows(X, seed)
+    sparse = scipy.sparse.csr_array(X)
+    np.testing.assert_array_equal(hash_rows(sparse, seed), expected)
+    reverse = slice(None, None, -1)
+    in_reverse = (sparse.data[reverse], sparse.indices[reverse], sparse.nnz - sparse.indptr[reverse])
+    np.testing.assert_array_equal(hash_rows(scipy.sparse.csr_array(in_reverse, X.shape), seed), expected[reverse])
+    everything = (X.ravel(), np.tile(np.arange(X.shape[1]), len(X)), np.arange(0, X.size + 1, X.shape[1]))
+    np.testing.assert_array_equal(hash_rows(scipy.sparse.csr_array(everything, X.shape), seed), expected)
+
+
+def test_hash_of_a_row_does_not_depend_on_the_table_it_is_in():
+    X = np.random.default_rng(0).normal(size=(5000, 1000))
+    np.testing.assert_array_equal(hash_rows(X, 0)[4990:], hash_rows(X[4990:], 0))
