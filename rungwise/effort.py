@@ -18,18 +18,19 @@ EFFORTS = ("low", "medium", "high")
 def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettings | None]:
     """Return the feature maps of an effort, and what gates to look for first.
 
-    "low" takes one to three times as long as a random forest of 300 trees, "medium" five to eleven times, "high" more.
+    Fit times against a random forest of 300 trees: see `benchmarks.real`.
     """
     if effort == "low":
         return [TreeFeatures(50, "best"), TreeFeatures(50, "random")], None
-    n_trees = 80 if effort == "medium" else 240
+    n_trees, width = (80, 1024) if effort == "medium" else (240, 2048)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best"),
         TreeFeatures(n_trees, "random"),
         TreeFeatures(n_trees, "best", min_leaf=5),
-        RandomFeatures(),
-        LabelFeatures(),
+        RandomFeatures(width),
+        LabelFeatures(RandomFeatures(width // 2)),
     ]
     if effort == "high":
-        features += [LinearFeatures(), LearnedFeatures(), SparseFeatures()]
-    return features, GateSettings()
+        return [*features, LinearFeatures(), LearnedFeatures(), SparseFeatures()], GateSettings()
+    # A label that is a gate of measurements cuts them anywhere: a few thresholds tell whether it might be one.
+    return features, GateSettings(n_thresholds=7)

@@ -1,80 +1,66 @@
-"""Blend what several kinds of features say about a label: convex weights that the honest rows prefer.
+"""Blend what several kinds of features say about a label: convex weights under which the honest rows are likeliest.
 
-The weights of a label minimise its honest loss, drawn towards those that all labels together prefer: a label with few
-positives takes the common weights, one with many its own.
+The estimates of a label, read as probabilities, are the components of a mixture (a linear pool of opinions), and its
+weights are those of greatest likelihood, found by expectation maximisation (Dempster, Laird and Rubin, 1977).
+Likelihood punishes confident errors, which squared loss hardly sees and rankings suffer from. The weights are drawn
+towards those that all labels together prefer: a label with few positives takes the common weights, one with many its
+own.
 """
 
 import torch
 from torch import Tensor
 
-from rungwise.fitting.losses import Loss
-from rungwise.fitting.objective import normalise, weighted_sum
-
-# With so many examples of its rarer class, a label's own weights count as much as the common ones.
+# The common weights count as much as so many examples of a label's rarer class.
 _PRIOR_EXAMPLES = 10.0
-_STEPS = 300
+_STEPS = 40
+# No finite sample can tell a candidate that it is never wrong.
+_LEAST_PROBABILITY = 0.005
 # A kind that hardly speaks is not worth the units that it costs.
 _LEAST_SHARE = 0.02
 
 
-def blend(loss: Loss, candidates: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def blend(expected: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return convex weights of the candidates for each label, (n_candidates, n_labels).
-
-    The loss is taken as quadratic around the candidates' mean, as the squared loss is.
 
     Parameters
     ----------
-    loss : Loss
-    candidates : Tensor of shape (n_candidates, n, n_labels)
-        Honest estimates.
+    expected : Tensor of shape (n_candidates, n, n_labels)
+        The candidates' honest expectations of the labels, in [-1, 1].
     targets : Tensor of shape (n, n_labels)
         ±1, any value where the weight is 0.
     weights : Tensor of shape (n, n_labels)
         In units of one example.
     """
-    mean, shares = candidates.mean(0), normalise(weights)
-    slope, curvature = shares * loss.slope(mean, targets), shares * loss.curvature(mean, targets)
-    apart = candidates - mean
-    gradient = torch.stack([(slope * one).sum(0) for one in apart])
-    hessian = torch.stack([torch.stack([(curvature * one * other).sum(0) for other in apart]) for one in apart])
-    common = _minimise_on_simplex(hessian.sum(2, keepdim=True), gradient.sum(1, keepdim=True))
-
+    agreement = torch.where(targets > 0, expected, -expected)
+    probability = agreement.add_(1).div_(2).clamp_(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    total = weights.sum(0)
     positive = (weights * (targets > 0)).sum(0)
-    rarer = torch.minimum(positive, weights.sum(0) - positive)
-    strength = weighted_sum(loss.value(mean, targets), shares) * _PRIOR_EXAMPLES / rarer.clamp(min=1)
-    identity = torch.eye(len(candidates), dtype=hessian.dtype, device=hessian.device)
-    own = _minimise_on_simplex(hessian + strength * identity[..., None], gradient - strength * common)
+    rarer = torch.minimum(positive, total - positive).clamp(min=1)
+    common = _likeliest(probability, weights)
+    own = _likeliest(probability, weights, common * total.clamp(min=1) * _PRIOR_EXAMPLES / rarer)
     own = torch.where(own < _LEAST_SHARE, 0.0, own)
     return own / own.sum(0)
 
 
-def _minimise_on_simplex(hessian: Tensor, gradient: Tensor) -> Tensor:
-    """Return the convex weights w, (m, n_labels), that minimise wᵀ H w / 2 + gᵀ w for each label.
-
-    Projected gradient descent with Nesterov's momentum.
+def _likeliest(probability: Tensor, weights: Tensor, prior: Tensor | None = None) -> Tensor:
+    """Return the mixture weights s that maximise Σ_i w_i log(Σ_k s_k q_ki) + Σ_k c_k log s_k.
 
     Parameters
     ----------
-    hessian : Tensor of shape (m, m, n_labels)
-        Positive semidefinite.
-    gradient : Tensor of shape (m, n_labels)
+    probability : Tensor of shape (n_candidates, n, n_labels)
+        q, what the candidates gave the labels as they are.
+    weights : Tensor of shape (n, n_labels)
+        w.
+    prior : Tensor of shape (n_candidates, n_labels), optional
+        c. Without it, one set of weights for all labels together, (n_candidates, 1).
     """
-    steepest = hessian.abs().sum(0).amax(0).clamp(min=torch.finfo(hessian.dtype).tiny)
-    weights = torch.full_like(gradient, 1 / len(gradient))
-    ahead, momentum = weights, 1.0
+    share = torch.full_like(probability[:, 0], 1 / len(probability))
     for _ in range(_STEPS):
-        before = weights
-        weights = project_on_simplex(ahead - (torch.einsum("abj,bj->aj", hessian, ahead) + gradient) / steepest)
-        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        ahead = weights + (momentum - 1) / following * (weights - before)
-        momentum = following
-    return weights
-
-
-def project_on_simplex(points: Tensor) -> Tensor:
-    """Return for each column of (m, n) the nearest non-negative column that sums to 1 (Duchi et al., 2008)."""
-    ordered = points.sort(dim=0, descending=True).values
-    rank = torch.arange(1, len(points) + 1, device=points.device, dtype=points.dtype)[:, None]
-    excess = (ordered.cumsum(0) - 1) / rank
-    n_positive = (ordered > excess).sum(0, keepdim=True)
-    return (points - excess.gather(0, n_positive - 1)).clamp(min=0)
+        mixture = torch.einsum("kl,knl->nl", share, probability)
+        count = share * torch.einsum("nl,knl->kl", weights / mixture, probability)
+        if prior is None:
+            count = count.sum(1, keepdim=True).expand_as(share)
+        else:
+            count = count + prior
+        share = count / count.sum(0)
+    return share if prior is not None else share[:, :1]

@@ -6,31 +6,32 @@ its estimates so far; it takes the blend if that lowers its honest loss, and is 
 of no label ever rises. What the next block sees of the training rows are honest estimates, too.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rungwise.features import FeatureMap, HonestFeatureMap, JoinedLayer, LinearLayer, Opinions
-from rungwise.fitting.attribution import sampled_loss, shuffle_importance
+from rungwise.features import FeatureMap, HonestFeatureMap, JoinedLayer
 from rungwise.fitting.blend import blend
 from rungwise.fitting.climb import FittedGate, climb
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.losses import Loss
-from rungwise.fitting.objective import Objective, weighted_sum
-from rungwise.fitting.readout import PENALTIES, Readout, fit_readout
+from rungwise.fitting.objective import weighted_sum
+from rungwise.fitting.proposals import Proposal, make_proposals
+from rungwise.fitting.readout import PENALTIES
 from rungwise.fitting.training import BlockReport, Callback, Training
-from rungwise.network import Block, ResidualNetwork
+from rungwise.network import LINKS, Block, ResidualNetwork
 
 LEVEL_TOLERANCE = 0.05
 """A label counts as learned once 95 % of all that is ever gained over its frequency has been gained."""
 
 # A smaller gain may be an accident of the honest rows.
 _STANDARD_ERRORS = 1.0
+# Forests tell importance for free, readouts by shuffling: these are asked if they speak so much louder only.
+_SHUFFLED = 0.1
 # A block that lowers the loss of all its labels together by less than this fraction is not worth its cost.
 _LEAST_GAIN = 0.0025
 
@@ -122,7 +123,7 @@ def fit_layerwise(
         # The first kind stands for all, and once a label is enough: this costs nearly as much as a block.
         new = labels[best_of_features[labels].isnan()]
         if len(new):
-            proposals = _proposals(training, new, features[:1], solver, penalties)
+            proposals = make_proposals(training, new, features[:1], solver, penalties)
             best_of_features[new] = float("inf")
             for proposal in proposals:
                 best_of_features[new] = torch.minimum(best_of_features[new], proposal.loss)
@@ -147,39 +148,6 @@ def fit_layerwise(
     )
 
 
-@dataclass(frozen=True)
-class _Proposal:
-    """What one hidden layer offers some labels: their estimates by a readout of it, on top of those so far or not.
-
-    Attributes
-    ----------
-    name : str
-    layer : nn.Module
-    weight : Tensor of shape (n_units, n_some)
-    bias : Tensor of shape (n_some,)
-    penalty : Tensor of shape (n_some,)
-        NaN if there was none to choose.
-    kept : bool
-        Whether the readout is added to the estimates so far.
-    estimates : Tensor of shape (n, n_some)
-        Honest ones.
-    loss : Tensor of shape (n_some,)
-        Their loss.
-    importance : callable
-        Maps indices of some of the labels to the importance of the stream entries for them.
-    """
-
-    name: str
-    layer: nn.Module
-    weight: Tensor
-    bias: Tensor
-    penalty: Tensor
-    kept: bool
-    estimates: Tensor
-    loss: Tensor
-    importance: Callable[[Tensor], Tensor]
-
-
 def _add_block(
     training: Training,
     labels: Tensor,
@@ -192,7 +160,7 @@ def _add_block(
 
     The estimates so far are one more voice in the blend.
     """
-    proposals = _proposals(training, labels, features, solver, penalties)
+    proposals = make_proposals(training, labels, features, solver, penalties)
     if not proposals:
         return False
     before = training.stream.estimates[:, labels]
@@ -200,7 +168,7 @@ def _add_block(
     if len(proposals) == 1 and proposals[0].kept:  # the paper's block
         share = candidates.new_tensor([[0.0], [1.0]]).expand(2, len(labels))
     else:
-        share = blend(training.loss, candidates, training.targets[:, labels], training.weights[:, labels])
+        share = blend(LINKS[training.loss.link](candidates), training.targets[:, labels], training.weights[:, labels])
     estimates = torch.einsum("pj,pij->ij", share, candidates)
     loss, _ = training.loss_and_error(estimates, labels)
     loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
@@ -209,36 +177,57 @@ def _add_block(
     if (loss_before - loss)[taken].sum() <= _LEAST_GAIN * loss_before.sum():
         return False
 
-    shares = share[1:] * taken
+    gained = taken & (loss_before - loss > LEVEL_TOLERANCE * (prior_loss - loss))
+    _measure_importance(training, labels, proposals, share[1:], gained)
+    penalty = torch.stack([proposal.penalty for proposal in proposals]).gather(0, share[1:].argmax(0)[None])[0]
+    voices: dict[str, Tensor] = {}
+    for own, proposal in zip(share[1:, taken], proposals, strict=True):
+        voices[proposal.name] = voices.get(proposal.name, 0) + own
+    block = _mix(labels[taken], taken, proposals, share)
+    training.add(block, estimates[:, taken], voices, penalty[taken])
+    return True
+
+
+def _mix(labels: Tensor, taken: Tensor, proposals: Sequence[Proposal], share: Tensor) -> Block:
+    """Return the block that gives the labels taken, of those proposed for, their shares of the estimates and proposals.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n_taken,)
+    taken : Tensor of shape (n_some,), bool
+    proposals : sequence of Proposal
+    share : Tensor of shape (1 + n_proposals, n_some)
+        Of the estimates so far, and of each proposal.
+    """
     layers: list[nn.Module] = []
     weights: list[Tensor] = []
-    bias, penalty = torch.zeros_like(loss), torch.full_like(loss, float("nan"))
-    keep = share[0].clone()
+    keep, shares = share[0, taken].clone(), share[1:, taken]
+    bias = torch.zeros_like(keep)
     for own, proposal in zip(shares, proposals, strict=True):
         if not own.any():
             continue
+        weight = proposal.weight[:, taken] * own
         if layers and layers[-1] is proposal.layer:  # the same units, from another start
-            weights[-1] = weights[-1] + proposal.weight * own
+            weights[-1] = weights[-1] + weight
         else:
             layers.append(proposal.layer)
-            weights.append(proposal.weight * own)
-        bias += proposal.bias * own
+            weights.append(weight)
+        bias += proposal.bias[taken] * own
         keep += proposal.kept * own
-    gained = taken & (loss_before - loss > LEVEL_TOLERANCE * (prior_loss - loss))
-    loudest = shares.argmax(0)
+    layer = layers[0] if len(layers) == 1 else JoinedLayer(layers)
+    return Block(layer, torch.cat(weights), bias, labels, keep)
+
+
+def _measure_importance(
+    training: Training, labels: Tensor, proposals: Sequence[Proposal], shares: Tensor, gained: Tensor
+) -> None:
+    """Record the importance of the stream entries for the labels that gained, as their loudest proposal tells it."""
+    slow = torch.tensor([proposal.shuffles for proposal in proposals], device=shares.device)
+    told_by = (shares * torch.where(slow, _SHUFFLED, 1.0)[:, None]).argmax(0)
     for which, proposal in enumerate(proposals):
-        mainly = taken & (loudest == which)
-        penalty[mainly] = proposal.penalty[mainly]
-        members = (mainly & gained).nonzero()[:, 0]
+        members = (gained & (told_by == which)).nonzero()[:, 0]
         if len(members):
             training.importance[:, labels[members]] = proposal.importance(members)
-    layer = layers[0] if len(layers) == 1 else JoinedLayer(layers)
-    block = Block(layer, torch.cat(weights)[:, taken], bias[taken], labels[taken], keep[taken])
-    voices: dict[str, Tensor] = {}
-    for own, proposal in zip(shares, proposals, strict=True):
-        voices[proposal.name] = voices.get(proposal.name, 0) + own[taken]
-    training.add(block, estimates[:, taken], voices, penalty[taken])
-    return True
 
 
 def _standard_error(training: Training, labels: Tensor, before: Tensor, after: Tensor) -> Tensor:
@@ -250,99 +239,3 @@ def _standard_error(training: Training, labels: Tensor, before: Tensor, after: T
     gain = training.loss.value(before, targets) - training.loss.value(after, targets)
     apart = shares * (gain - weighted_sum(gain, shares))
     return torch.zeros_like(apart).index_add_(0, training.grouping.unit, apart).square().sum(0).sqrt()
-
-
-def _proposals(
-    training: Training,
-    labels: Tensor,
-    features: Sequence[FeatureMap | HonestFeatureMap],
-    solver: str,
-    penalties: Sequence[float],
-) -> list[_Proposal]:
-    stream, before = training.stream, training.stream.estimates[:, labels]
-    entries = stream.entries
-    objective = Objective(
-        training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
-    )
-    proposals: list[_Proposal] = []
-    for feature_map in features:
-        generator = training.generators.layers
-        if hasattr(feature_map, "fit_honest"):
-            opinions = feature_map.fit_honest(entries, generator, objective, training.grouping)
-            if opinions is not None:
-                proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
-        elif (layer := feature_map.fit(entries, generator, objective, stream.label_entries)) is not None:
-            proposals += _of_readouts(training, labels, feature_map, layer, objective, solver, penalties)
-    return proposals
-
-
-def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> _Proposal:
-    """Units that are estimates of the labels need no other readout than the identity."""
-    loss, _ = training.loss_and_error(opinions.honest, labels)
-    return _Proposal(
-        name,
-        opinions.layer,
-        torch.eye(len(labels)).to(opinions.honest),
-        torch.zeros_like(loss),
-        torch.full_like(loss, float("nan")),
-        False,
-        opinions.honest,
-        loss,
-        opinions.importance,
-    )
-
-
-def _of_readouts(
-    training: Training,
-    labels: Tensor,
-    feature_map: FeatureMap,
-    layer: nn.Module,
-    objective: Objective,
-    solver: str,
-    penalties: Sequence[float],
-) -> list[_Proposal]:
-    """Fit the readout of a layer on top of the estimates so far, and from zero where the features ask for it."""
-    entries, before = training.stream.entries, objective.offset
-    offsets = [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]
-    # All starts in one problem: they share the hidden units, and so everything that is costly about them.
-    repeated = replace(
-        objective,
-        hidden=layer(entries),
-        targets=objective.targets.repeat(1, len(offsets)),
-        weights=objective.weights.repeat(1, len(offsets)),
-        offset=torch.cat(offsets, dim=1),
-    )
-    readouts = fit_readout(repeated, training.grouping.folds, penalties, solver, training.generators.solver)
-    proposals = []
-    for start, offset in enumerate(offsets):
-        readout = readouts.select(slice(start * len(labels), (start + 1) * len(labels)))
-        estimates = offset + readout.honest_update
-        loss, _ = training.loss_and_error(estimates, labels)
-        importance = partial(_importance, training, layer, readout, replace(objective, offset=offset))
-        proposals.append(
-            _Proposal(
-                feature_map.name,
-                layer,
-                readout.weight,
-                readout.bias,
-                readout.penalty,
-                offset is before,
-                estimates,
-                loss,
-                importance,
-            )
-        )
-    return proposals
-
-
-def _importance(
-    training: Training, layer: nn.Module, readout: Readout, objective: Objective, members: Tensor
-) -> Tensor:
-    """Return the importance of the stream entries for some of the labels of a readout."""
-    if isinstance(layer, LinearLayer):
-        return layer.importance(training.stream.entries, readout.weight[:, members])
-    judge = sampled_loss(
-        training.loss.value, objective.offset[:, members], objective.targets[:, members], objective.weights[:, members]
-    )
-    entries, generator = training.stream.entries, training.generators.attribution
-    return shuffle_importance(layer, entries, readout, members, judge, training.grouping.folds, generator)

@@ -1,0 +1,149 @@
+"""Proposals: what each kind of features offers the labels in a block, and how good it is on honest rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from rungwise.features import FeatureMap, HonestFeatureMap, LinearLayer, Opinions
+from rungwise.fitting.attribution import sampled_loss, shuffle_importance
+from rungwise.fitting.objective import Objective
+from rungwise.fitting.readout import Readout, fit_readout
+from rungwise.fitting.training import Training
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What one hidden layer offers some labels: their estimates by a readout of it, on top of those so far or not.
+
+    Attributes
+    ----------
+    name : str
+    layer : nn.Module
+    weight : Tensor of shape (n_units, n_some)
+    bias : Tensor of shape (n_some,)
+    penalty : Tensor of shape (n_some,)
+        NaN if there was none to choose.
+    kept : bool
+        Whether the readout is added to the estimates so far.
+    estimates : Tensor of shape (n, n_some)
+        Honest ones.
+    loss : Tensor of shape (n_some,)
+        Their loss.
+    importance : callable
+        Maps indices of some of the labels to the importance of the stream entries for them, (n_entries, n_members).
+    shuffles : bool
+        Whether importance is found by shuffling one entry after another, which is slow.
+    """
+
+    name: str
+    layer: nn.Module
+    weight: Tensor
+    bias: Tensor
+    penalty: Tensor
+    kept: bool
+    estimates: Tensor
+    loss: Tensor
+    importance: Callable[[Tensor], Tensor]
+    shuffles: bool
+
+
+def make_proposals(
+    training: Training,
+    labels: Tensor,
+    features: Sequence[FeatureMap | HonestFeatureMap],
+    solver: str,
+    penalties: Sequence[float],
+) -> list[Proposal]:
+    """Return what the features offer some labels; those that stand aside on this data offer nothing."""
+    stream, before = training.stream, training.stream.estimates[:, labels]
+    entries = stream.entries
+    objective = Objective(
+        training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
+    )
+    proposals: list[Proposal] = []
+    for feature_map in features:
+        generator = training.generators.layers
+        if hasattr(feature_map, "fit_honest"):
+            opinions = feature_map.fit_honest(entries, generator, objective, training.grouping)
+            if opinions is not None:
+                proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
+        elif (layer := feature_map.fit(entries, generator, objective, stream.label_entries)) is not None:
+            proposals += _of_readouts(training, labels, feature_map, layer, objective, solver, penalties)
+    return proposals
+
+
+def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> Proposal:
+    """Units that are estimates of the labels need no other readout than the identity."""
+    loss, _ = training.loss_and_error(opinions.honest, labels)
+    return Proposal(
+        name,
+        opinions.layer,
+        torch.eye(len(labels)).to(opinions.honest),
+        torch.zeros_like(loss),
+        torch.full_like(loss, float("nan")),
+        False,
+        opinions.honest,
+        loss,
+        opinions.importance,
+        False,
+    )
+
+
+def _of_readouts(
+    training: Training,
+    labels: Tensor,
+    feature_map: FeatureMap,
+    layer: nn.Module,
+    objective: Objective,
+    solver: str,
+    penalties: Sequence[float],
+) -> list[Proposal]:
+    """Fit the readout of a layer on top of the estimates so far, and from zero where the features ask for it."""
+    entries, before = training.stream.entries, objective.offset
+    offsets = [before, torch.zeros_like(before)] if feature_map.replaces and before.any() else [before]
+    # All starts in one problem: they share the hidden units, and so everything that is costly about them.
+    repeated = replace(
+        objective,
+        hidden=layer(entries),
+        targets=objective.targets.repeat(1, len(offsets)),
+        weights=objective.weights.repeat(1, len(offsets)),
+        offset=torch.cat(offsets, dim=1),
+    )
+    readouts = fit_readout(repeated, training.grouping.folds, penalties, solver, training.generators.solver)
+    proposals = []
+    for start, offset in enumerate(offsets):
+        readout = readouts.select(slice(start * len(labels), (start + 1) * len(labels)))
+        estimates = offset + readout.honest_update
+        loss, _ = training.loss_and_error(estimates, labels)
+        importance = partial(_importance, training, layer, readout, replace(objective, offset=offset))
+        proposals.append(
+            Proposal(
+                feature_map.name,
+                layer,
+                readout.weight,
+                readout.bias,
+                readout.penalty,
+                offset is before,
+                estimates,
+                loss,
+                importance,
+                not isinstance(layer, LinearLayer),
+            )
+        )
+    return proposals
+
+
+def _importance(
+    training: Training, layer: nn.Module, readout: Readout, objective: Objective, members: Tensor
+) -> Tensor:
+    """Return the importance of the stream entries for some of the labels of a readout."""
+    if isinstance(layer, LinearLayer):
+        return layer.importance(training.stream.entries, readout.weight[:, members])
+    judge = sampled_loss(
+        training.loss.value, objective.offset[:, members], objective.targets[:, members], objective.weights[:, members]
+    )
+    entries, generator = training.stream.entries, training.generators.attribution
+    return shuffle_importance(layer, entries, readout, members, judge, training.grouping.folds, generator)
