@@ -1,6 +1,6 @@
 """A brain dump: the inputs of a random circuit, labelled with hints about its neurons and with its outputs.
 
-The case of the paper (arXiv 2601.00455) in which nobody designed the labels: a hierarchy emerges from random majorities.
+The case of the paper (arXiv 2601.00455) in which nobody designed the labels: a hierarchy of random majorities emerges.
 """
 
 import numpy as np

@@ -119,7 +119,7 @@ def _check_levels(model: HierarchicalModel, weights: Sequence[np.ndarray]) -> li
 def _all_inputs(n_inputs: int) -> np.ndarray:
     if n_inputs > LARGEST_ENUMERATED_FAN_IN:
         raise ValueError(
-            f"only circuits of at most {LARGEST_ENUMERATED_FAN_IN} inputs are enumerated, however: n_inputs={n_inputs}; pass "
+            f"all inputs are enumerated up to {LARGEST_ENUMERATED_FAN_IN} bits, however: n_inputs={n_inputs}; pass "
             "the rows on which the hierarchy shall hold as X"
         )
     return hypercube(n_inputs)
