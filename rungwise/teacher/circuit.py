@@ -68,8 +68,15 @@ class CircuitTeacher(Teacher):
 
         Parameters
         ----------
-        n_inputs, n_layers, n_neurons, fan_in
-            As in ``draw_junta_circuit``; the paper's T layers, d neurons and K.
+        n_inputs : int, at least ``fan_in``
+            Number of inputs.
+        n_layers : int, at least 1
+            Number of layers; the paper's T.
+        n_neurons : int, at least ``fan_in`` if there are more layers than one
+            Number of neurons of each layer; the paper's d.
+        fan_in : int, from 1 to 15
+            Number of entries of the layer below that a neuron reads; the paper's K. Its truth table is uniform over
+            those that are true for half of the 2^K values.
         random_state : int, numpy.random.Generator, numpy.random.RandomState or None
             Seed, for reproducible results; a generator gives another circuit at each call.
 

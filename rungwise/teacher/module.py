@@ -20,7 +20,8 @@ class ModuleTeacher(Teacher):
     Parameters
     ----------
     module : torch.nn.Module
-        Takes one tensor of shape (n_samples, ...) and returns one of shape (n_samples,) or (n_samples, n_outputs).
+        Takes one tensor of shape (n_samples, ...). For ``outputs`` it returns one of shape (n_samples,) or
+        (n_samples, n_outputs).
     layers : sequence of str
         Submodules whose activations are neurons, by their names in ``module.named_modules()``, lowest first. Each must
         run once in a forward pass and return one tensor of shape (n_samples, ...), of which all entries are neurons.
@@ -67,7 +68,7 @@ class ModuleTeacher(Teacher):
                 f"layers must be a sequence of names of submodules, at least one and none twice, among {known}, "
                 f"however: layers={layers!r}"
             )
-        self.medians = [np.median(layer, axis=0) for layer in self._run(X)[0]]
+        self.medians = [np.median(layer, axis=0) for layer in self._activations(X)]
 
     def neurons(self, X: Any) -> list[np.ndarray]:
         """Return the values of each layer's neurons, lowest layer first: int8 ±1 of shape (n_samples, n_neurons).
@@ -81,7 +82,7 @@ class ModuleTeacher(Teacher):
         ValueError
             If X has no row, or activations of another shape than the rows of the medians.
         """
-        activations, _ = self._run(X)
+        activations = self._activations(X)
         for name, layer, median in zip(self.layers, activations, self.medians, strict=True):
             if layer.shape[1] != len(median):
                 raise ValueError(
@@ -108,18 +109,26 @@ class ModuleTeacher(Teacher):
         ValueError
             If X has no row, or the module returns another shape.
         """
-        _, scores = self._run(X)
-        if scores.ndim > 2:
+        returned = [output for _, output in self._run(X, layers=())]
+        first = returned[0]
+        if not isinstance(first, Tensor) or first.ndim not in (1, 2):
+            found = f"of shape {tuple(first.shape)}" if isinstance(first, Tensor) else type(first).__name__
             raise ValueError(
-                "the module must return scores of shape (n_samples,) or (n_samples, n_outputs), however: "
-                f"their shape is {scores.shape}"
+                "the module must return one tensor of scores, of shape (n_samples,) or (n_samples, n_outputs), "
+                f"however: {found}"
             )
+        scores = torch.cat(returned).float().cpu().numpy()
         scores = scores.reshape(len(scores), -1)
         chosen = scores > 0 if scores.shape[1] == 1 else scores.argmax(axis=1)[:, None] == np.arange(scores.shape[1])
         return np.where(chosen, 1, -1).astype(np.int8)
 
-    def _run(self, X: Any) -> tuple[list[np.ndarray], np.ndarray]:
-        """Return the activations of each layer, (n_samples, n_neurons), and what the module returns."""
+    def _activations(self, X: Any) -> list[np.ndarray]:
+        """Return the activations of each layer, float32 of shape (n_samples, n_neurons)."""
+        batches = [recorded for recorded, _ in self._run(X, self.layers)]
+        return [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
+
+    def _run(self, X: Any, layers: Sequence[str]) -> list[tuple[list[Tensor], Any]]:
+        """Return, batch by batch, the activations of the layers and what the module returns."""
         like = next(self.module.parameters(), torch.zeros(()))
         inputs = torch.as_tensor(X)
         if inputs.ndim == 0 or len(inputs) == 0:
@@ -129,11 +138,10 @@ class ModuleTeacher(Teacher):
         batches = []
         with torch.no_grad(), _evaluation_mode(self.module):
             for rows in inputs.split(BATCH_ROWS):
-                with _recording(self.module, self.layers) as recorded:
-                    scores = self.module(rows)
-                batches.append(([_only_run(name, recorded[name], len(rows)) for name in self.layers], scores.cpu()))
-        layers = [torch.cat(parts).numpy() for parts in zip(*(found for found, _ in batches), strict=True)]
-        return layers, torch.cat([scores for _, scores in batches]).float().numpy()
+                with _recording(self.module, layers) as recorded:
+                    returned = self.module(rows)
+                batches.append(([_only_run(name, recorded[name], len(rows)) for name in layers], returned))
+        return batches
 
 
 @contextmanager

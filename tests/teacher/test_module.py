@@ -142,6 +142,14 @@ def test_layers_that_are_no_layer_of_neurons_are_refused(layer, message):
         ModuleTeacher(Shared(), [layer], rows())
 
 
+def test_only_outputs_need_a_module_that_returns_scores():
+    module = network(nn.Linear(4, 4), nn.GRU(4, 4))
+    teacher = ModuleTeacher(module, ["0"], rows())
+    assert teacher.neurons(rows())[0].shape == (101, 4)
+    with pytest.raises(ValueError, match=r"one tensor of scores, .*, however: tuple"):
+        teacher.outputs(rows())
+
+
 @pytest.mark.parametrize("layers", [[], ["7"], ["1", "1"], "1"])
 def test_bad_layers_are_named(mlp, layers):
     with pytest.raises(ValueError, match=r"among \['0', '1', '2', '3', '4'\], however: layers="):
@@ -155,5 +163,5 @@ def test_bad_rows_are_named(mlp):
     teacher = ModuleTeacher(any_length, ["0"], np.ones((5, 1, 8)))
     with pytest.raises(ValueError, match=r"layer '0' must have 12 activations .*, however: it has 8"):
         teacher.neurons(np.ones((5, 1, 6)))
-    with pytest.raises(ValueError, match=r"their shape is \(5, 2, 6\)"):
+    with pytest.raises(ValueError, match=r"one tensor of scores, .*, however: of shape \(5, 2, 6\)"):
         ModuleTeacher(any_length[:1], ["0"], np.ones((5, 1, 8))).outputs(np.ones((5, 1, 8)))
