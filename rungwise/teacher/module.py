@@ -130,7 +130,8 @@ class ModuleTeacher(Teacher):
     def _run(self, X: Any, layers: Sequence[str]) -> list[tuple[list[Tensor], Any]]:
         """Return, batch by batch, the activations of the layers and what the module returns."""
         like = next(self.module.parameters(), torch.zeros(()))
-        inputs = torch.as_tensor(X)
+        # An array is copied: PyTorch warns of one that it could not write to.
+        inputs = X if isinstance(X, Tensor) else torch.tensor(np.asarray(X))
         if inputs.ndim == 0 or len(inputs) == 0:
             raise ValueError(f"X must have at least one row, however: its shape is {tuple(inputs.shape)}")
         # Whole numbers stay whole: they may be indices into an embedding.

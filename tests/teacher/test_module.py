@@ -112,6 +112,15 @@ def test_hooks_are_removed_after_an_error(mlp):
     assert not any(part._forward_hooks for part in mlp.modules())
 
 
+def test_tensors_and_arrays_of_any_kind_are_read_and_left_alone(mlp):
+    X = rows()
+    X.flags.writeable = False
+    teacher = ModuleTeacher(mlp, ["1"], X)
+    expected = teacher.neurons(X)[0]
+    for same in (torch.tensor(X), X.astype(np.float64), X.tolist()):
+        np.testing.assert_array_equal(teacher.neurons(same)[0], expected)
+
+
 def test_whole_numbers_reach_the_module_as_they_are():
     module = network(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 2))
     X = np.random.default_rng(0).integers(0, 9, (30, 3))
