@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from rungwise import datasets, model_selection, theory
+    from rungwise import datasets, model_selection, teacher, theory
     from rungwise.estimator import RungwiseClassifier
     from rungwise.features import RandomFeatures, SparseFeatures
     from rungwise.formula import Formula
@@ -28,7 +28,7 @@ _HOMES = {
     "load": "persistence",
     "save": "persistence",
 }
-_MODULES = ("datasets", "model_selection", "theory")
+_MODULES = ("datasets", "model_selection", "teacher", "theory")
 
 __all__ = [
     "Block",
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "model_selection",
     "save",
+    "teacher",
     "theory",
 ]
 

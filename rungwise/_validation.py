@@ -19,6 +19,13 @@ def check_fraction(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_share(name: str, value: Any) -> float:
+    """Return ``value`` as a float, or raise a ValueError if it is not a number from above 0 to 1."""
+    if not is_number(value) or not 0 < value <= 1:
+        raise ValueError(f"{name} must be a number greater than 0 and at most 1, however: {name}={value!r}")
+    return float(value)
+
+
 def is_number(value: Any) -> bool:
     """Return whether a value is a real number, NumPy's among them, but neither a bool nor NaN."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)

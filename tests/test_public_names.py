@@ -14,7 +14,9 @@ def test_every_public_name_is_there(name):
     assert name in dir(rungwise)
 
 
-@pytest.mark.parametrize("use", ["datasets.make_hierarchy", "model_selection.MaskedScorer", "theory.HierarchicalModel"])
+@pytest.mark.parametrize(
+    "use", ["datasets.make_hierarchy", "model_selection.MaskedScorer", "teacher.Hints", "theory.HierarchicalModel"]
+)
 def test_subpackages_need_no_import_of_their_own(use):
     done = subprocess.run(
         [sys.executable, "-c", f"import rungwise; rungwise.{use}"], capture_output=True, text=True, check=False

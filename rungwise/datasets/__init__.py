@@ -2,6 +2,7 @@
 
 from rungwise.datasets.arithmetic import make_adder, make_multiplier
 from rungwise.datasets.automaton import make_automaton
+from rungwise.datasets.brain_dump import make_brain_dump
 from rungwise.datasets.circuit import make_circuit
 from rungwise.datasets.digit_pairs import make_digit_pairs
 from rungwise.datasets.hierarchy import make_hierarchy
@@ -17,6 +18,7 @@ __all__ = [
     "fetch_multilabel",
     "make_adder",
     "make_automaton",
+    "make_brain_dump",
     "make_circuit",
     "make_digit_pairs",
     "make_hierarchy",

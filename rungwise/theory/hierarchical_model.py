@@ -92,6 +92,8 @@ class HierarchicalModel:
     input_names, label_names : list of str
     level : int array of shape (n_labels,)
         1 + the largest level of a label's parents, inputs having level 0. L_i is the set of labels of level <= i.
+    layers : tuple of int arrays
+        The labels of level 1, of level 2, …, as indices in ascending order.
     edges : list of (int, int)
         A pair (p, j) for each parent of each label: p is an index in the stream (as in ``LabelFunction.parents``) and
         j is the label's own index, 0 … n_labels - 1.
@@ -148,6 +150,7 @@ class HierarchicalModel:
                 )
         self._order = self._topological_order()
         self.level = self._levels()
+        self.layers = tuple(np.flatnonzero(self.level == i) for i in range(1, self.level.max() + 1))
         self.edges = [(p, j) for j, f in enumerate(self.functions) for p in f.parents]
 
     def _topological_order(self) -> list[int]:

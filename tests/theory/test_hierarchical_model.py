@@ -64,6 +64,7 @@ def test_names_levels_and_edges():
     assert (model.n_inputs, model.n_labels) == (3, 3)
     assert model.label_names == ["sum", "carry", "half"]
     assert model.level.tolist() == [2, 1, 1]
+    assert [layer.tolist() for layer in model.layers] == [[1, 2], [0]]
     assert model.parents("sum") == model.parents(0) == ["half", "c"]
     assert model.edges == [(5, 0), (2, 0), (0, 1), (1, 1), (2, 1), (0, 2), (1, 2)]
 
