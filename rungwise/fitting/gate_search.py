@@ -34,8 +34,9 @@ _MAX_NOISE, _NOISE_FACTOR = 0.25, 2.0
 # Rows that screening looks at. It ranks candidates; verdicts are passed on all rows. log2 of all (pair, label) is about
 # 33 for 2,400 labels, and 512 bits tell so many apart many times over.
 _MAX_ROWS, _MIN_ROWS, _MAX_OPERATIONS = 1024, 512, 2e12
-# Parities of three are tried while there are at most so many (set, label): that takes some seconds.
-_MAX_PARITIES = 5e8
+# Parities of three are tried while there are at most so many (set, label), which takes a second or two. Forming the
+# products of a set costs as much as scoring it for so many labels.
+_MAX_PARITIES, _COST_OF_SET = 2e8, 64
 # Of more input literals, those that say most about some label alone are kept.
 _MAX_INPUT_LITERALS = 4096
 
@@ -193,7 +194,7 @@ class GateSearch:
         bits = log2_choose(n_literals, 3) + 2**3
         labels = labels[self.examples.longest_code(labels, 3, LIKELY) >= bits]
         n_sets = (n_literals**3 - self._parities_from**3) / 6
-        if self.fan_in < 3 or len(labels) == 0 or n_sets * max(8, len(labels)) > _MAX_PARITIES:
+        if self.fan_in < 3 or len(labels) == 0 or n_sets * (_COST_OF_SET + len(labels)) > _MAX_PARITIES:
             return False
         self.screen.screen_parities(labels, self._parities_from, self.beams[1])
         self._parities_from = n_literals
