@@ -98,6 +98,4 @@ def value_in_fold(
             quarter, half = (fold.wrong(ladder, label, share) for share in SHARES)
             doublings[:, label] = quarter - half, half - with_ancestors
     found = np.isin(np.arange(n_labels), players)
-    return FoldValue(
-        by_itself, with_ancestors, with_all, found, level, value, alone, added, order_variance, doublings
-    )
+    return FoldValue(by_itself, with_ancestors, with_all, found, level, value, alone, added, order_variance, doublings)

@@ -57,7 +57,8 @@ class LabelValue:
         =================== ==========================================================================================
 
         Columns that end in "_se" are standard errors over rows (groups, if given); 0 where no prediction changed.
-        They do not tell how another draw of training rows would come out. That of "value" also counts the draw of orders.
+        They do not tell how another draw of training rows would come out. That of "value" also counts
+        the draw of orders.
     """
 
     target: str
@@ -67,7 +68,9 @@ class LabelValue:
     frame: pd.DataFrame
 
     def __str__(self) -> str:
-        shown = self.frame[["label", "level", "value", "alone", "with_ancestors", "annotated", "worth_annotating"]].copy()
+        shown = self.frame[
+            ["label", "level", "value", "alone", "with_ancestors", "annotated", "worth_annotating"]
+        ].copy()
         for column in ("value", "alone", "with_ancestors"):
             shown[column] = [
                 f"{value:.3f} ± {error:.3f}"
