@@ -208,7 +208,7 @@ def _summarise(problem: Problem, folds: list[FoldValue], weights: np.ndarray, un
         if label == problem.target:
             continue
         mean, error = mean_and_error(value[label], weights, unit)
-        n_annotated = np.count_nonzero(problem.weights[:, label])
+        n_annotated = int(np.count_nonzero(problem.weights[:, label]))
         gain, gain_error, worth = _more_rows(doublings[:, label], weights, unit, n_annotated)
         records.append(
             (
