@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from rungwise.neighborhood import Neighborhood
     from rungwise.network import Block, ResidualNetwork
     from rungwise.persistence import load, save
+    from rungwise.valuation import LabelValue, label_value
 
 # Loaded when first used: the command's help does not wait for PyTorch.
 _HOMES = {
     "Block": "network",
     "Formula": "formula",
     "Hierarchy": "hierarchy",
+    "LabelValue": "valuation",
     "Neighborhood": "neighborhood",
     "RandomFeatures": "features",
     "ResidualNetwork": "network",
     "RungwiseClassifier": "estimator",
     "SparseFeatures": "features",
+    "label_value": "valuation",
     "load": "persistence",
     "save": "persistence",
 }
@@ -34,12 +37,14 @@ __all__ = [
     "Block",
     "Formula",
     "Hierarchy",
+    "LabelValue",
     "Neighborhood",
     "RandomFeatures",
     "ResidualNetwork",
     "RungwiseClassifier",
     "SparseFeatures",
     "datasets",
+    "label_value",
     "load",
     "model_selection",
     "save",

@@ -167,6 +167,64 @@ def predict(
 
 
 @app.command()
+def value(
+    table: TablePath,
+    labels: Annotated[
+        list[str],
+        typer.Option(metavar="PATTERN", help="Label columns: a name or a wildcard such as 'verdict_*'; repeatable."),
+    ],
+    target: Annotated[str, typer.Option(metavar="LABEL", help="The label that the others are to serve.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="A table to write all columns to.")
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Columns to leave out; repeatable.")] = None,
+    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="How much each row counts.")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Rows of one group (subject, site) share a fold.")
+    ] = None,
+    features: Annotated[Features, typer.Option(metavar="|".join(Features), help="What a block sees.")] = Features.AUTO,
+    effort: Annotated[
+        Effort, typer.Option(metavar="|".join(Effort), help="How much --features auto tries: there are many fits.")
+    ] = Effort.LOW,
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Folds that errors are judged in.")] = 3,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Makes the result repeatable.")
+    ] = None,
+    force: Force = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Print which labels are worth collecting, and on how many more rows.
+
+    For each label: how much it lowers the error of the target on rows held out, when it is there in training.
+    """
+    from rungwise.table_columns import take_apart
+    from rungwise.table_files import check_table_output, read_table, write_table
+
+    if output is not None:
+        check_table_output(output, force, [table])
+    parts = take_apart(read_table(table), labels, drop or (), weight, group)
+
+    import rungwise
+
+    model = rungwise.RungwiseClassifier(
+        features=features.value, effort=effort.value, random_state=seed, verbose=0 if quiet else 1
+    )
+    found = rungwise.label_value(
+        model,
+        parts.features,
+        parts.labels,
+        target=target,
+        sample_weight=parts.weight,
+        groups=parts.groups,
+        n_splits=folds,
+    )
+    _print_values(found.frame, found.summary)
+    if output is not None:
+        write_table(found.frame, output, force)
+        print(f"Wrote the values of {len(found.frame)} labels to {output}")
+
+
+@app.command()
 def levels(model: ModelPath) -> None:
     """Print the ladder that a model found.
 
@@ -231,4 +289,15 @@ def _print_ladder(ladder: "pd.DataFrame") -> None:
         table.add_row(Text(str(row.label)), level, Text(stands_on), f"{row.honest_error:.3f}")
     for column in table.columns:
         column.overflow = "fold"  # a name that is too wide breaks over lines: nothing is cut off
+    Console().print(table)
+
+
+def _print_values(values: "pd.DataFrame", summary: str) -> None:
+    """Print one row per label, the most valuable first."""
+    table = Table("label", "value", "alone", "with ancestors", "annotated", "worth annotating", title=summary)
+    for row in values.to_dict("records"):
+        cells = [f"{row[name]:.3f} ± {row[f'{name}_se']:.3f}" for name in ("value", "alone", "with_ancestors")]
+        table.add_row(Text(str(row["label"])), *cells, f"{row['annotated']:,}", f"{row['worth_annotating']:,}")
+    for column in table.columns:
+        column.overflow = "fold"
     Console().print(table)

@@ -424,3 +424,11 @@ def test_help_does_not_load_what_only_training_needs():
     assert done.stdout.splitlines()[-1] == "[]"
     for command in ("fit", "predict", "levels", "demo"):
         assert re.search(rf"^ +{command} ", done.stdout, flags=re.MULTILINE)
+
+
+def test_value_prints_and_writes_a_row_for_each_other_label(command, table, tmp_path):
+    arguments = "--labels y_* --drop w --drop site --target y_both --folds 2 --features linear --seed 0 --quiet"
+    result = command("value", table, *arguments.split(), "-o", tmp_path / "out.csv")
+    assert (result.code, result.err) == (0, "")
+    assert "error of y_both" in " ".join(result.out.split())
+    assert sorted(pd.read_csv(tmp_path / "out.csv")["label"]) == ["y_blue", "y_old"]
