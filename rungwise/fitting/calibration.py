@@ -3,12 +3,16 @@
 Platt's method (1999): maximum likelihood of sigmoid(a s + b) with his smoothed targets, which keep the log-odds of a
 label without errors finite. An estimate f of a ±1 label is also tried stretched to its log-odds, log (1 + f) / (1 - f):
 then an estimate that is calibrated already stays as it is.
+
+A label with few examples of its rarer class cannot tell its slope: all such labels together tell one.
 """
 
 import torch
 from torch import Tensor
 
 _STEPS = 100
+# With fewer examples of the rarer class a slope is an accident, often 0, which would undo the ranking of the scores.
+_FEW = 4
 # Estimates beyond are stretched along the tangent: they may pass 1, and keep their order.
 _STRETCHED = 0.98
 
@@ -18,6 +22,17 @@ def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tens
 
     Parameters as in `fit_calibration`.
     """
+    calibration = _likelier(scores, targets, weights)
+    positive = (weights * (targets > 0)).sum(0)
+    rarer = torch.minimum(positive, weights.sum(0) - positive)
+    rare = (rarer > 0) & (rarer < _FEW)
+    if rare.sum() > 1:
+        together = (values[:, rare].reshape(-1, 1) for values in (scores, targets, weights))
+        calibration[:, rare] = _likelier(*together)
+    return calibration
+
+
+def _likelier(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     plain, stretched = (
         torch.stack([*fit_calibration(values, targets, weights), torch.full_like(weights[0], flag).double()])
         for values, flag in ((scores.double(), 0.0), (stretch(scores.double()), 1.0))

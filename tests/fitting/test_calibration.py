@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from rungwise.fitting.calibration import fit_calibration
+from rungwise.fitting.calibration import choose_calibration, fit_calibration
 
 
 def noisy_scores(n=200, n_labels=3, seed=0):
@@ -73,3 +73,20 @@ def test_unannotated_entries_do_not_matter_and_single_precision_is_read():
     for one, other in zip(fit_calibration(scores, garbled, weights), expected, strict=True):
         torch.testing.assert_close(one, other)
     assert fit_calibration(scores.float(), targets.float(), weights.float())[0].dtype == torch.float64
+
+
+def test_rare_labels_share_a_calibration_that_keeps_their_ranking():
+    generator = torch.Generator().manual_seed(0)
+    probability = torch.rand(400, 30, generator=generator, dtype=torch.float64) ** 3 / 50
+    probability[:, 0] = torch.rand(400, generator=generator, dtype=torch.float64)
+    targets = torch.where(torch.rand(400, 30, generator=generator, dtype=torch.float64) < probability, 1.0, -1.0)
+    weights = torch.ones_like(targets)
+    few = ((targets > 0).sum(0) > 0) & ((targets > 0).sum(0) < 4)
+    assert few.sum() > 10
+    assert (fit_calibration(2 * probability - 1, targets, weights)[0][few] == 0).any()
+    calibration = choose_calibration(2 * probability - 1, targets, weights)
+    assert (calibration[0, few] > 0).all()
+    assert (calibration[:, few] == calibration[:, few][:, :1]).all()
+    torch.testing.assert_close(
+        calibration[:, :1], choose_calibration(*(values[:, :1] for values in (2 * probability - 1, targets, weights)))
+    )
