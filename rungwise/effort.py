@@ -32,5 +32,5 @@ def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettin
     ]
     if effort == "high":
         return [*features, LinearFeatures(), LearnedFeatures(), SparseFeatures()], GateSettings()
-    # A label that is a gate of measurements cuts them anywhere: a few thresholds tell whether it might be one.
-    return features, GateSettings(n_thresholds=7)
+    # Labels that are gates of measurements cut them anywhere: more quantiles cost much and settle few labels more.
+    return features, GateSettings(n_quantiles=7)

@@ -426,7 +426,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         else:
             features = [self.features]
         if isinstance(features[0], SparseFeatures):
-            gates = GateSettings(features[0].fan_in, features[0].n_thresholds)
+            gates = GateSettings(features[0].fan_in, features[0].n_thresholds, features[0].n_thresholds)
         if self.neighborhood is not None and not isinstance(self.neighborhood, Neighborhood):
             raise ValueError(f"neighborhood must be None or a Neighborhood, however: {self.neighborhood!r}")
         if not isinstance(self.coherent, bool | np.bool_):

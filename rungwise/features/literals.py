@@ -4,16 +4,20 @@ import torch
 from torch import Tensor
 
 
-def literal_thresholds(column: Tensor, n_thresholds: int, weights: Tensor | None = None) -> Tensor:
+def literal_thresholds(
+    column: Tensor, n_thresholds: int, weights: Tensor | None = None, n_quantiles: int | None = None
+) -> Tensor:
     """Return where to cut a column: between all its values if they are few, else at its quantiles.
 
     Parameters
     ----------
     column : Tensor of shape (n,)
     n_thresholds : int, at least 1
-        Most thresholds.
+        Most thresholds between all values.
     weights : Tensor of shape (n,), optional
         Of the rows, for the quantiles.
+    n_quantiles : int, at least 1, optional
+        So many, if the values are more; ``n_thresholds`` if not given.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def literal_thresholds(column: Tensor, n_thresholds: int, weights: Tensor | None
     ordered = column.sort()
     shares = torch.ones_like(column) if weights is None else weights
     reached = shares[ordered.indices].double().cumsum(0)
-    levels = torch.linspace(0, 1, n_thresholds + 2, dtype=torch.float64)[1:-1] * reached[-1]
+    levels = torch.linspace(0, 1, (n_quantiles or n_thresholds) + 2, dtype=torch.float64)[1:-1] * reached[-1]
     quantiles = ordered.values[torch.searchsorted(reached, levels)]
     below = torch.searchsorted(values, quantiles).clamp(max=len(midpoints) - 1)
     return midpoints[below.unique()]

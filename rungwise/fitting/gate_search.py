@@ -50,14 +50,17 @@ class GateSettings:
     fan_in : int, at least 1
         Most literals of a truth table. Conjunctions and thresholds may have more.
     n_thresholds : int, at least 1
-        Most thresholds of an input that has more than two values.
+        Most thresholds of an input if they lie between all its values.
+    n_quantiles : int, at least 1
+        Thresholds of an input that has more values.
     """
 
     fan_in: int = 3
     n_thresholds: int = 15
+    n_quantiles: int = 15
 
     def __post_init__(self) -> None:
-        for name in ("fan_in", "n_thresholds"):
+        for name in ("fan_in", "n_thresholds", "n_quantiles"):
             check_whole(name, getattr(self, name), 1)
 
 
@@ -107,7 +110,7 @@ class GateSearch:
         self.n_labels = targets.shape[1]
         self.spread = spread
         self.fan_in = settings.fan_in
-        entry, threshold, values = _input_literals(inputs, settings.n_thresholds, weights.mean(1), self.n_labels)
+        entry, threshold, values = _input_literals(inputs, settings, weights.mean(1), self.n_labels)
         room = min(len(entry), _MAX_INPUT_LITERALS) + self.size * self.n_labels
         operations = room**2 * self.n_labels / 3
         n_rows = min(n, max(_MIN_ROWS, min(_MAX_ROWS, int(_MAX_OPERATIONS / 2 / max(1.0, operations)))))
@@ -302,12 +305,15 @@ class _Found:
                 )
 
 
-def _input_literals(inputs: Tensor, n_thresholds: int, weights: Tensor, n_labels: int) -> tuple[Tensor, Tensor, Tensor]:
+def _input_literals(
+    inputs: Tensor, settings: GateSettings, weights: Tensor, n_labels: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return entry, threshold and values, (n_literals, n) bool, of the literals of inputs (n, w, n_inputs)."""
     n, size, n_inputs = inputs.shape
     entries, thresholds, values = [], [], []
+    weights = weights.repeat_interleave(size)
     for i in range(n_inputs):
-        cuts = literal_thresholds(inputs[:, :, i].flatten(), n_thresholds, weights.repeat_interleave(size))
+        cuts = literal_thresholds(inputs[:, :, i].flatten(), settings.n_thresholds, weights, settings.n_quantiles)
         for seen in range(size):
             entries.append(torch.full((len(cuts),), i + seen * (n_inputs + n_labels)))
             thresholds.append(cuts)

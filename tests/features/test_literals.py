@@ -77,3 +77,9 @@ def test_order_of_the_rows_does_not_matter():
     column = torch.randn(500, generator=torch.Generator().manual_seed(0))
     shuffled = column[torch.randperm(500, generator=torch.Generator().manual_seed(1))]
     assert torch.equal(literal_thresholds(column, 7), literal_thresholds(shuffled, 7))
+
+
+def test_fewer_quantiles_do_not_touch_columns_of_few_values():
+    few, many = torch.arange(12.0).repeat(5), torch.arange(60.0)
+    assert len(literal_thresholds(few, 15, n_quantiles=3)) == 11
+    assert literal_thresholds(many, 15, n_quantiles=3).tolist() == literal_thresholds(many, 3).tolist()
