@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+
+from benchmarks.honesty import GROUPS, leaks, make
+
+
+def test_flipped_majorities_agree_with_three_labels_in_85_percent_of_the_rows():
+    _, _, _, Y = make(10, seed=0)
+    linear, majorities = Y[:, GROUPS["linear"]], Y[:, GROUPS["majorities"]]
+    first = np.array([[j, k, m] for j in range(5) for k in range(j) for m in range(k)])
+    agreement = (np.sign(linear[:, first].sum(2))[:, :, None] == majorities[:, None]).mean(0)
+    np.testing.assert_allclose(agreement.max(0), 0.85, atol=0.01)
+
+
+def test_forests_do_not_flatter_themselves():
+    losses = leaks({"features": "trees"}, 200, seed=0)
+    assert losses.shape[1:] == (2, 15)
+    assert (losses > 0).all()
+    honest, fresh = losses[-1]
+    # Within what 200 rows can tell.
+    assert honest.mean() == pytest.approx(fresh.mean(), abs=0.03)
