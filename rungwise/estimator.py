@@ -115,7 +115,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_ : ndarray of str
         Only if X had names.
 
-    Grouping
+    Examples
     --------
     >>> from rungwise.datasets import make_hierarchy
     >>> X, Y, model = make_hierarchy(2000, n_inputs=10, n_levels=3, n_labels_per_level=3, random_state=0)
@@ -584,7 +584,7 @@ def _sort_into_folds(
 ) -> tuple[np.ndarray, Grouping]:
     """Return an order of the rows in which each fold is a run of them, and how the sorted rows belong together.
 
-    Grouping are sorted by fold and content, so that fits do not depend on the order in which they are given; the
+    Rows are sorted by fold and content, so that fits do not depend on the order in which they are given; the
     positions of an example stay together.
     """
     examples = matrix if n_positions == 1 else matrix.reshape(len(matrix) // n_positions, -1)

@@ -118,8 +118,8 @@ class Stream:
         """Return values, (n · n_positions, k), at the positions seen from each row, (n · n_positions, w, k)."""
         if self.n_positions == self.size == 1:
             return values[:, None]
-        by_position = values.reshape(-1, self.n_positions, values.shape[1])
-        seen = by_position[:, self.index.clamp(min=0)] * (self.index >= 0)[..., None].to(values.dtype)
+        by_position, index = values.reshape(-1, self.n_positions, values.shape[1]), self.index.to(values.device)
+        seen = by_position[:, index.clamp(min=0)] * (index >= 0)[..., None].to(values.dtype)
         return seen.flatten(0, 1)
 
     def update(self, labels: Tensor, estimates: Tensor, settle: Tensor) -> None:

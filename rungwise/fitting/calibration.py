@@ -25,10 +25,14 @@ def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tens
     calibration = _likelier(scores, targets, weights)
     positive = (weights * (targets > 0)).sum(0)
     rarer = torch.minimum(positive, weights.sum(0) - positive)
-    rare = (rarer > 0) & (rarer < _FEW)
+    rare = (rarer > 0) & (rarer < _FEW) & (scores.amax(0) > scores.amin(0))
     if rare.sum() > 1:
-        together = (values[:, rare].reshape(-1, 1) for values in (scores, targets, weights))
-        calibration[:, rare] = _likelier(*together)
+        # The rarer class of each is what they have in common.
+        side = torch.where(2 * positive <= weights.sum(0), 1.0, -1.0).to(scores)[rare]
+        together = (scores[:, rare] * side, targets[:, rare] * side, weights[:, rare])
+        slope, intercept, stretched = _likelier(*(values.reshape(-1, 1) for values in together))
+        if slope > 0:
+            calibration[:, rare] = torch.stack([slope.expand(len(side)), intercept * side, stretched.expand(len(side))])
     return calibration
 
 

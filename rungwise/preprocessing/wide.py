@@ -101,7 +101,7 @@ class WideReducer:
 
         # In the order of contents, so that sums come out the same to the last bit.
         X = X[np.unique(content, return_index=True)[1]]
-        n_present = np.bincount(X.indices, minlength=X.shape[1])
+        n_present = np.bincount(X.indices[~np.isnan(X.data)], minlength=X.shape[1])
         ranked = [telling, np.argsort(-n_present, kind="stable")]
         _, place = np.unique(np.concatenate(ranked), return_index=True)
         self.columns_ = np.sort(np.argsort(place, kind="stable")[: self.max_columns])
@@ -144,8 +144,9 @@ class WideReducer:
 
     def _weighted(self, X: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
         """Return what the components are components of, float32."""
-        X = _without_missing(X).astype(np.float32)
-        X.data = np.sign(X.data) * np.log1p(np.abs(X.data)) * self.importance_[X.indices]
+        X = _without_missing(X)
+        # The logarithm first: a large number may be too large for single precision, its logarithm is not.
+        X.data = (np.sign(X.data) * np.log1p(np.abs(X.data))).astype(np.float32) * self.importance_[X.indices]
         norm = np.sqrt(X.multiply(X).sum(axis=1))
         X.data /= np.repeat(np.where(norm > 0, norm, 1), np.diff(X.indptr))
         return X

@@ -90,3 +90,23 @@ def test_rare_labels_share_a_calibration_that_keeps_their_ranking():
     torch.testing.assert_close(
         calibration[:, :1], choose_calibration(*(values[:, :1] for values in (2 * probability - 1, targets, weights)))
     )
+
+
+def test_rarely_positive_and_rarely_negative_labels_share_slopes_and_constant_scores_keep_their_frequency():
+    generator = torch.Generator().manual_seed(1)
+    chance = torch.rand(1000, 8, generator=generator, dtype=torch.float64) / 1000
+    chance[:2] = 0.4  # of these rows each label has both
+    targets = -torch.ones(1000, 8, dtype=torch.float64)
+    targets[:2] = 1
+    scores = 2 * chance - 1
+    side = torch.tensor([1.0, -1.0] * 4).double()
+    weights = torch.ones_like(targets)
+    slope, intercept, _ = choose_calibration(scores * side, targets * side, weights)
+    assert (slope == slope[0]).all()
+    assert slope[0] > 0
+    torch.testing.assert_close(intercept * side, intercept[0].expand(8))
+
+    constant = torch.zeros(1000, 2).double()
+    targets = torch.where(torch.arange(1000)[:, None] < torch.tensor([1, 997]), 1.0, -1.0).double()
+    probability = torch.sigmoid(choose_calibration(constant, targets, torch.ones_like(constant))[1])
+    torch.testing.assert_close(probability, torch.tensor([0.001, 0.997]).double(), rtol=0, atol=0.002)
