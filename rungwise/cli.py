@@ -46,6 +46,15 @@ class Effort(StrEnum):
 
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz or .parquet file.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by `rungwise fit`.")]
+Labels = Annotated[
+    list[str],
+    typer.Option(metavar="PATTERN", help="Label columns: a name or a wildcard such as 'verdict_*'; repeatable."),
+]
+Drop = Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Columns to leave out; repeatable.")]
+Weight = Annotated[str | None, typer.Option(metavar="COLUMN", help="How much each row counts.")]
+Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="Rows of one group (subject, site) share a fold.")]
+FeaturesName = Annotated[Features, typer.Option(metavar="|".join(Features), help="What a block sees.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Makes the result repeatable.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 
 
@@ -81,17 +90,12 @@ def _global_options(
 @app.command()
 def fit(
     table: TablePath,
-    labels: Annotated[
-        list[str],
-        typer.Option(metavar="PATTERN", help="Label columns: a name or a wildcard such as 'verdict_*'; repeatable."),
-    ],
+    labels: Labels,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="Where to save the model.")],
-    drop: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Columns to leave out; repeatable.")] = None,
-    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="How much each row counts.")] = None,
-    group: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows of one group (subject, site) share a fold.")
-    ] = None,
-    features: Annotated[Features, typer.Option(metavar="|".join(Features), help="What a block sees.")] = Features.AUTO,
+    drop: Drop = None,
+    weight: Weight = None,
+    group: Group = None,
+    features: FeaturesName = Features.AUTO,
     effort: Annotated[
         Effort, typer.Option(metavar="|".join(Effort), help="How much --features auto tries: quick, or better.")
     ] = Effort.MEDIUM,
@@ -101,9 +105,7 @@ def fit(
     max_depth: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Most blocks; fewer if no label improves.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Makes the fit repeatable.")
-    ] = None,
+    seed: Seed = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "auto",
     force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -169,27 +171,20 @@ def predict(
 @app.command()
 def value(
     table: TablePath,
-    labels: Annotated[
-        list[str],
-        typer.Option(metavar="PATTERN", help="Label columns: a name or a wildcard such as 'verdict_*'; repeatable."),
-    ],
+    labels: Labels,
     target: Annotated[str, typer.Option(metavar="LABEL", help="The label that the others are to serve.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="A table to write all columns to.")
     ] = None,
-    drop: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Columns to leave out; repeatable.")] = None,
-    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="How much each row counts.")] = None,
-    group: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows of one group (subject, site) share a fold.")
-    ] = None,
-    features: Annotated[Features, typer.Option(metavar="|".join(Features), help="What a block sees.")] = Features.AUTO,
+    drop: Drop = None,
+    weight: Weight = None,
+    group: Group = None,
+    features: FeaturesName = Features.AUTO,
     effort: Annotated[
         Effort, typer.Option(metavar="|".join(Effort), help="How much --features auto tries: there are many fits.")
     ] = Effort.LOW,
     folds: Annotated[int, typer.Option(metavar="N", min=2, help="Folds that errors are judged in.")] = 3,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Makes the result repeatable.")
-    ] = None,
+    seed: Seed = None,
     force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:

@@ -18,7 +18,7 @@ EFFORTS = ("low", "medium", "high")
 def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettings | None]:
     """Return the feature maps of an effort, and what gates to look for first.
 
-    Fit times against a random forest of 300 trees: see `benchmarks.real`.
+    Fit times as multiples of a random forest of 300 trees are in docs/real_data.md.
     """
     if effort == "low":
         return [TreeFeatures(50, "best"), TreeFeatures(50, "random")], None

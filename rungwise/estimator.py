@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
-from warnings import warn
 
 import numpy as np
-import pandas as pd
 import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -14,12 +12,12 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rungwise._validation import check_fraction, check_whole, is_number
+from rungwise.device import find_device
 from rungwise.effort import EFFORTS, preset
 from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
 from rungwise.fitting.calibration import calibrate, choose_calibration
-from rungwise.fitting.clumps import SUSPICIOUS, clumped_share
 from rungwise.fitting.coherence import make_coherent
-from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices, hash_rows
+from rungwise.fitting.folds import sort_into_folds
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.implications import find_implications
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
@@ -30,10 +28,13 @@ from rungwise.fitting.threads import suitable_threads
 from rungwise.fitting.training import BlockReport
 from rungwise.formula import Formula, gate_formula
 from rungwise.hierarchy import Hierarchy, find_levels
+from rungwise.history import history_frame
 from rungwise.model_selection import MaskedScorer
 from rungwise.neighborhood import Neighborhood
+from rungwise.preprocessing.clumps import warn_of_clumps
 from rungwise.preprocessing.matrices import describe_unreadable
 from rungwise.preprocessing.naming import InputNames
+from rungwise.preprocessing.rows import check_groups, per_row, take_rows
 from rungwise.preprocessing.scaling import SCALES, Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
@@ -191,8 +192,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         targets, self._coding = read_targets(self._flatten_targets(y, n_positions))
         check_consistent_length(X, targets)
         instances = np.arange(len(targets)) // n_positions
-        _check_groups(groups)
-        sample_weight, groups = (_per_row(values, instances, n_positions) for values in (sample_weight, groups))
+        check_groups(groups)
+        sample_weight, groups = (per_row(values, instances, n_positions) for values in (sample_weight, groups))
         check_consistent_length(X, sample_weight, groups)
         used = read_weights(sample_weight, ~np.isnan(targets))
         rows = np.asarray(used.reshape(-1, n_positions * used.shape[1]).any(axis=1))[instances]
@@ -206,7 +207,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self._check_every_label_has_weight(used)
 
         seed = self._draw_seed()
-        order, grouping = _sort_into_folds(
+        order, grouping = sort_into_folds(
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
         self.reducer_: WideReducer | None = None
@@ -219,7 +220,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         scaled = self.standardizer_.transform(matrix)
         del matrix  # as large as x in double precision
         if groups is None:
-            _warn_of_clumps(scaled, np.where(used > 0, targets, 0), n_positions)
+            warn_of_clumps(scaled, np.where(used > 0, targets, 0), n_positions)
 
         dtype = torch.float64 if len(scaled) <= _DOUBLE_PRECISION_ROWS else torch.float32
 
@@ -253,7 +254,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self._implications = np.empty((0, 2), dtype=np.int64)
         if self.coherent:
             self._implications = find_implications(signs, weights, grouping.unit.to(device))
-        self.history_ = _history(fitted.reports, self._coding.names)
+        self.history_ = history_frame(fitted.reports, self._coding.names)
         self.hierarchy_ = self._find_hierarchy(fitted, inputs)
         return self
 
@@ -379,7 +380,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         encoded = is_frame(X) and (reset or self.encoder_ is not None)
         if is_frame(X):
             validate_data(self, X=X, reset=reset, skip_check_array=True)
-            X = X if rows is None or rows.all() else _take_rows(X, rows)
+            X = X if rows is None or rows.all() else take_rows(X, rows)
             if reset:
                 self.encoder_ = TableEncoder().fit(X)
             X, rows = self.encoder_.transform(X) if self.encoder_ is not None else X, None
@@ -527,129 +528,6 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def find_device(name: str) -> torch.device:
-    """Return the PyTorch device called ``name``; "auto" is a GPU if there is one.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown or the machine has no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        if device.type == "meta":
-            raise TypeError("it holds no data")
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "not available"
-        raise ValueError(
-            f'device must be "auto", "cpu" or a device of this machine, however: device={name!r} ({reason})'
-        ) from None
-    return device
-
-
-def _check_groups(groups: Any) -> None:
-    if groups is None:
-        return
-    if np.ndim(groups) != 1:
-        raise ValueError(f"groups must have shape (n_samples,), however: {np.shape(groups)}")
-    missing = np.flatnonzero(pd.isna(np.asarray(groups)))
-    if len(missing):
-        raise ValueError(
-            f"groups must name a group for every example, however: it is missing for example {missing[0]}; give that "
-            "example a group of its own"
-        )
-
-
-def _per_row(values: Any, instances: np.ndarray, n_positions: int) -> Any:
-    """Return weights or groups, given for each example or for each of its positions, as values for each row."""
-    if values is None:
-        return None
-    values = np.asarray(values)
-    if n_positions == 1 and values.ndim < 3:
-        return values
-    n_instances = len(instances) // n_positions
-    if len(values) != n_instances or (values.ndim == 3 and values.shape[1] != n_positions):
-        raise ValueError(
-            f"with a neighborhood, there must be a weight, or a group, for each of {n_instances} examples, or a weight "
-            f"for each of their {n_positions} positions and each label, however: shape {values.shape}"
-        )
-    return values.reshape(len(instances), -1) if values.ndim == 3 else values[instances]
-
-
-def _sort_into_folds(
-    matrix: Any, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
-) -> tuple[np.ndarray, Grouping]:
-    """Return an order of the rows in which each fold is a run of them, and how the sorted rows belong together.
-
-    Rows are sorted by fold and content, so that fits do not depend on the order in which they are given; the
-    positions of an example stay together.
-    """
-    examples = matrix if n_positions == 1 else matrix.reshape(len(matrix) // n_positions, -1)
-    groups = None if groups is None else np.asarray(groups)[::n_positions]
-    unit = find_units(examples, seed, groups)
-    fold = assign_folds(unit, n_folds)
-    labels = targets.reshape(len(unit), -1)
-    order = np.lexsort([hash_rows(labels, seed), hash_rows(examples, seed), fold])
-    folds = fold_slices(fold, n_positions)
-    rows = n_positions * order[:, None] + np.arange(n_positions)
-    content = unit if groups is None else find_units(examples, seed)
-    # With positions, the rows of an example are one unit but no copies of each other.
-    content = n_positions * content[order][:, None] + np.arange(n_positions)
-    return rows.ravel(), Grouping(
-        folds, torch.from_numpy(np.repeat(unit[order], n_positions)), torch.from_numpy(content.ravel())
-    )
-
-
-def _warn_of_clumps(inputs: np.ndarray, targets: np.ndarray, n_positions: int) -> None:
-    n_examples = len(inputs) // n_positions
-    if clumped_share(inputs.reshape(n_examples, -1), targets.reshape(n_examples, -1)) > SUSPICIOUS:
-        warn(
-            "many training rows have a few others much nearer than all the rest, and with the same labels, as if each "
-            "subject had been measured several times: if so, honest losses and errors are too good, since folds tear "
-            "subjects apart, and so are choices made by them; give fit the subject of each row as groups=",
-            stacklevel=3,
-        )
-
-
 def _check_choice(name: str, value: Any, choices: Any) -> None:
     if value not in list(choices):
         raise ValueError(f"{name} must be one of {sorted(choices)}, however: {name}={value!r}")
-
-
-def _take_rows(frame: Any, rows: np.ndarray) -> Any:
-    return frame.filter(rows) if hasattr(frame, "height") else frame.loc[rows]
-
-
-def _for_people(tensor: torch.Tensor) -> np.ndarray:
-    """Return an array of doubles, or of booleans; 1e-5 in single precision would print as 9.999999747378752e-06."""
-    return tensor.numpy() if tensor.dtype == torch.bool else tensor.numpy().astype(str).astype(np.float64)
-
-
-def _describe_shares(shares: dict[str, torch.Tensor]) -> list[str]:
-    """Return for each label what its new estimates are made of, such as "60% trees, 40% learned"."""
-    names = list(shares)
-    columns = torch.stack([shares[name] for name in names]).T.tolist()
-    ranked = [sorted(zip(names, column, strict=True), key=lambda pair: -pair[1]) for column in columns]
-    return [", ".join(f"{share:.0%} {name}" for name, share in pairs if share > 0) for pairs in ranked]
-
-
-def _history(reports: Sequence[BlockReport], label_names: Sequence[str]) -> pd.DataFrame:
-    columns = ["loss_before", "loss_after", "error_before", "error_after", "taken", "settled", "penalty"]
-    frames = [
-        pd.DataFrame(
-            {
-                "block": report.block,
-                "label": list(label_names),
-                **{column: _for_people(getattr(report, column)) for column in columns},
-                "features": _describe_shares(report.shares),
-                "seconds": report.seconds,
-            }
-        )
-        for report in reports
-    ]
-    if not frames:
-        return pd.DataFrame(columns=["block", "label", *columns, "features", "seconds"])
-    return pd.concat(frames, ignore_index=True)

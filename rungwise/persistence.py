@@ -21,7 +21,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from rungwise import __version__
-from rungwise.estimator import RungwiseClassifier, find_device
+from rungwise.device import find_device
+from rungwise.estimator import RungwiseClassifier
 from rungwise.features import FEATURE_MAPS, LAYERS
 from rungwise.formula import Formula
 from rungwise.hierarchy import Hierarchy

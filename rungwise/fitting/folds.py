@@ -106,6 +106,30 @@ def fold_slices(fold: np.ndarray, n_positions: int = 1) -> list[slice]:
     return [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
 
 
+def sort_into_folds(
+    matrix: Any, targets: np.ndarray, n_positions: int, n_folds: int, seed: int, groups: np.ndarray | None
+) -> tuple[np.ndarray, Grouping]:
+    """Return an order of the rows in which each fold is a run of them, and how the sorted rows belong together.
+
+    Rows are sorted by fold and content, so that fits do not depend on the order in which they are given; the
+    positions of an example stay together.
+    """
+    examples = matrix if n_positions == 1 else matrix.reshape(len(matrix) // n_positions, -1)
+    groups = None if groups is None else np.asarray(groups)[::n_positions]
+    unit = find_units(examples, seed, groups)
+    fold = assign_folds(unit, n_folds)
+    labels = targets.reshape(len(unit), -1)
+    order = np.lexsort([hash_rows(labels, seed), hash_rows(examples, seed), fold])
+    folds = fold_slices(fold, n_positions)
+    rows = n_positions * order[:, None] + np.arange(n_positions)
+    content = unit if groups is None else find_units(examples, seed)
+    # With positions, the rows of an example are one unit but no copies of each other.
+    content = n_positions * content[order][:, None] + np.arange(n_positions)
+    return rows.ravel(), Grouping(
+        folds, torch.from_numpy(np.repeat(unit[order], n_positions)), torch.from_numpy(content.ravel())
+    )
+
+
 def hash_rows(X: Any, seed: int) -> np.ndarray:
     """Return a 64-bit hash of each row, uint64 (n,); equal rows have equal ones, whatever their order.
 

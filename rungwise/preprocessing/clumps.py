@@ -7,6 +7,8 @@ that). A clump of j + 1 rows shows as a gap after neighbour j that no smooth den
 of a clump agree on their labels more than with those beyond the gap.
 """
 
+from warnings import warn
+
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
@@ -25,6 +27,18 @@ _COMMONEST = 0.05
 
 SUSPICIOUS = 0.2
 """Of generated rows without subjects `clumped_share` was at most 0.15, mostly below 0.05; of real tables, below 0.1."""
+
+
+def warn_of_clumps(x: np.ndarray, targets: np.ndarray, n_positions: int) -> None:
+    """Warn the caller of the caller if the share is suspicious, of examples that are ``n_positions`` rows each."""
+    n_examples = len(x) // n_positions
+    if clumped_share(x.reshape(n_examples, -1), targets.reshape(n_examples, -1)) > SUSPICIOUS:
+        warn(
+            "many training rows have a few others much nearer than all the rest, and with the same labels, as if each "
+            "subject had been measured several times: if so, honest losses and errors are too good, since folds tear "
+            "subjects apart, and so are choices made by them; give fit the subject of each row as groups=",
+            stacklevel=3,
+        )
 
 
 def clumped_share(x: np.ndarray, targets: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from rungwise.fitting.clumps import SUSPICIOUS, clumped_share
+from rungwise.preprocessing.clumps import SUSPICIOUS, clumped_share
 
 
 def measure(n_subjects, n_rows, n_inputs, noise, seed=0):
