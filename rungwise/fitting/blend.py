@@ -31,15 +31,18 @@ def blend(expected: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     weights : Tensor of shape (n, n_labels)
         In units of one example.
     """
-    agreement = torch.where(targets > 0, expected, -expected)
+    # Label by label, so that the passes over them below are batched matrix products of what lies together.
+    agreement = torch.where(targets > 0, expected, -expected).permute(2, 0, 1).contiguous()
     probability = agreement.add_(1).div_(2).clamp_(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
     total = weights.sum(0)
     positive = (weights * (targets > 0)).sum(0)
     rarer = torch.minimum(positive, total - positive).clamp(min=1)
+    prior = (total.clamp(min=1) * _PRIOR_EXAMPLES / rarer)[:, None]
+    weights = weights.T.contiguous()
     common = _likeliest(probability, weights)
-    own = _likeliest(probability, weights, common * total.clamp(min=1) * _PRIOR_EXAMPLES / rarer)
+    own = _likeliest(probability, weights, common * prior)
     own = torch.where(own < _LEAST_SHARE, 0.0, own)
-    return own / own.sum(0)
+    return (own / own.sum(1, keepdim=True)).T
 
 
 def _likeliest(probability: Tensor, weights: Tensor, prior: Tensor | None = None) -> Tensor:
@@ -47,20 +50,20 @@ def _likeliest(probability: Tensor, weights: Tensor, prior: Tensor | None = None
 
     Parameters
     ----------
-    probability : Tensor of shape (n_candidates, n, n_labels)
+    probability : Tensor of shape (n_labels, n_candidates, n)
         q, what the candidates gave the labels as they are.
-    weights : Tensor of shape (n, n_labels)
+    weights : Tensor of shape (n_labels, n)
         w.
-    prior : Tensor of shape (n_candidates, n_labels), optional
-        c. Without it, one set of weights for all labels together, (n_candidates, 1).
+    prior : Tensor of shape (n_labels, n_candidates), optional
+        c. Without it, one set of weights for all labels together, (1, n_candidates).
     """
-    share = torch.full_like(probability[:, 0], 1 / len(probability))
+    share = torch.full_like(probability[:, :, 0], 1 / probability.shape[1])
     for _ in range(_STEPS):
-        mixture = torch.einsum("kl,knl->nl", share, probability)
-        count = share * torch.einsum("nl,knl->kl", weights / mixture, probability)
+        mixture = torch.bmm(share[:, None], probability)[:, 0]
+        count = share * torch.bmm(probability, (weights / mixture)[:, :, None])[:, :, 0]
         if prior is None:
-            count = count.sum(1, keepdim=True).expand_as(share)
+            count = count.sum(0, keepdim=True).expand_as(share)
         else:
             count = count + prior
-        share = count / count.sum(0)
-    return share if prior is not None else share[:, :1]
+        share = count / count.sum(1, keepdim=True)
+    return share if prior is not None else share[:1]

@@ -7,10 +7,13 @@ then an estimate that is calibrated already stays as it is.
 A label with few examples of its rarer class cannot tell its slope: all such labels together tell one.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-_STEPS = 100
+# Newton steps, halvings of one, and the relative progress that is none.
+_STEPS, _HALVINGS, _CONVERGED = 100, 30, 1e-13
 # With fewer examples of the rarer class a slope is an accident, often 0, which would undo the ranking of the scores.
 _FEW = 4
 # Estimates beyond are stretched along the tangent: they may pass 1, and keep their order.
@@ -106,39 +109,66 @@ def _two_frequencies(scores: Tensor, smoothed: Tensor, weights: Tensor, prior: T
 
 def _newton(scores: Tensor, smoothed: Tensor, weights: Tensor, intercept: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maximum-likelihood slopes and intercepts by damped Newton steps, every label at once."""
-    slope = torch.zeros_like(intercept)
+    slope, intercept = torch.zeros_like(intercept), intercept.clone()
     # Relative to the total weight; only there to keep the 2 x 2 systems of constant scores invertible.
     ridge = 1e-9 * weights.sum(0).clamp(min=1e-300)
-
-    def loss(a: Tensor, b: Tensor) -> Tensor:
-        log_odds = a * scores + b
-        return (weights * (torch.nn.functional.softplus(log_odds) - smoothed * log_odds)).sum(0) + ridge / 2 * a**2
-
-    current = loss(slope, intercept)
+    problem = _LogisticLoss(scores, smoothed, weights, ridge)
+    # Labels that have converged are left alone; the others are copied together when they have become few.
+    labels = torch.arange(len(slope), device=slope.device)
+    a, b = slope.clone(), intercept.clone()
+    current = problem.value(a, b)
     for _ in range(_STEPS):
-        probability = torch.sigmoid(slope * scores + intercept)
-        residual = weights * (probability - smoothed)
-        curvature = weights * probability * (1 - probability)
-        gradient = torch.stack([(residual * scores).sum(0) + ridge * slope, residual.sum(0)], dim=1)
-        off_diagonal = (curvature * scores).sum(0)
-        hessian = torch.stack(
-            [
-                torch.stack([(curvature * scores.square()).sum(0) + ridge, off_diagonal], dim=1),
-                torch.stack([off_diagonal, curvature.sum(0) + ridge], dim=1),
-            ],
-            dim=1,
-        )
-        step = torch.linalg.solve(hessian, gradient)
-        size = torch.ones_like(slope)
-        for _ in range(30):
-            trial = slope - size * step[:, 0], intercept - size * step[:, 1]
-            worse = loss(*trial) > current
-            if not worse.any():
+        step_a, step_b = problem.newton_step(a, b)
+        size = torch.ones_like(a)
+        value = problem.value(a - step_a, b - step_b)
+        for _ in range(_HALVINGS):
+            worse = (value > current).nonzero()[:, 0]
+            if not len(worse):
                 break
-            size = torch.where(worse, size / 2, size)
-        improved = loss(*trial) < current
-        slope, intercept = torch.where(improved, trial[0], slope), torch.where(improved, trial[1], intercept)
-        previous, current = current, loss(slope, intercept)
-        if (previous - current <= 1e-14 * previous.abs()).all():
-            break
+            size[worse] /= 2
+            value[worse] = problem.of(worse).value((a - size * step_a)[worse], (b - size * step_b)[worse])
+        improved = value < current
+        a, b = torch.where(improved, a - size * step_a, a), torch.where(improved, b - size * step_b, b)
+        moving = improved & (current - value > _CONVERGED * current.abs())
+        current = torch.where(improved, value, current)
+        slope[labels], intercept[labels] = a, b
+        if 2 * moving.sum() <= len(labels):
+            left = moving.nonzero()[:, 0]
+            if not len(left):
+                break
+            labels, a, b, current, problem = labels[left], a[left], b[left], current[left], problem.of(left)
     return slope, intercept
+
+
+@dataclass(frozen=True)
+class _LogisticLoss:
+    """The negative log-likelihood of sigmoid(a s + b) for each label, and a small ridge on a."""
+
+    scores: Tensor
+    smoothed: Tensor
+    weights: Tensor
+    ridge: Tensor
+
+    def of(self, labels: Tensor) -> "_LogisticLoss":
+        """Return the same for some of the labels."""
+        return _LogisticLoss(
+            self.scores[:, labels], self.smoothed[:, labels], self.weights[:, labels], self.ridge[labels]
+        )
+
+    def value(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the loss, (n_labels,)."""
+        log_odds = a * self.scores + b
+        unlikeliness = torch.nn.functional.softplus(log_odds).sub_(log_odds.mul_(self.smoothed)).mul_(self.weights)
+        return unlikeliness.sum(0) + self.ridge / 2 * a**2
+
+    def newton_step(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what Newton's method would subtract from a and b, each (n_labels,)."""
+        probability = torch.sigmoid(a * self.scores + b)
+        residual = self.weights * (probability - self.smoothed)
+        curvature = self.weights * probability * (1 - probability)
+        gradient = torch.stack([(residual * self.scores).sum(0) + self.ridge * a, residual.sum(0)], dim=1)
+        slanted = curvature * self.scores
+        both = torch.stack([(slanted * self.scores).sum(0) + self.ridge, slanted.sum(0)], dim=1)
+        hessian = torch.stack([both, torch.stack([both[:, 1], curvature.sum(0) + self.ridge], dim=1)], dim=1)
+        step_a, step_b = torch.linalg.solve(hessian, gradient).unbind(1)
+        return step_a, step_b
