@@ -15,8 +15,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from rungwise._validation import check_fraction, check_whole
 from rungwise.features.opinions import Opinions, express, filled_targets
 
-_LEARNING_RATE, _WEIGHT_DECAY, _INPUT_DROPOUT = 2e-3, 1e-2, 0.1
-_MAX_EPOCHS, _PATIENCE = 60, 5
+_LEARNING_RATE, _WEIGHT_DECAY, _INPUT_DROPOUT = 4e-3, 1e-2, 0.1
+_TRIAL_EPOCHS, _MAX_EPOCHS, _PATIENCE = 5, 60, 3
+# Steps become shorter when the honest loss stands, so many times.
+_SHORTENED, _SHORTENINGS = 0.2, 2
+# Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
+_LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
+# From so many rows on, two networks speak about each other's rows.
+_MANY_ROWS = 10_000
 # Steps of one epoch where there are rows enough, and the batches that this gives.
 _STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 256
 
@@ -72,7 +78,7 @@ def _logits(stream: Tensor, parameters: Sequence[Tensor]) -> Tensor:
 class LearnedFeatures:
     """The feature map that trains two-layer networks for every block.
 
-    AdamW on the logistic loss, with dropout; training stops when the honest rows gain no more.
+    AdamW on the logistic loss, with dropout; steps become shorter, and training stops, when the honest rows gain no more.
 
     Parameters
     ----------
@@ -103,11 +109,16 @@ class LearnedFeatures:
         positives = torch.zeros_like(positives[first]).index_add_(0, place, row_weights[:, None] * positives)
         positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
         fold = grouping.fold[first]
-        training = _Training(self, stream[first].float(), positives.float(), total.float(), fold, generator)
-        parameters, honest = training.run()
-        honest = honest[place]
-        layer = LearnedLayer([parameter.to(stream) for parameter in parameters], objective.loss.link)
+        # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
+        speaking = (spread > 0).nonzero()[:, 0]
+        training = _Training(
+            self, stream[first][:, speaking].float(), positives.float(), total.float(), fold, generator
+        )
+        (weight1, *parameters), honest = training.run()
+        honest = honest[place]
+        parameters.insert(0, weight1.new_zeros(len(weight1), len(spread), self.width).index_copy_(1, speaking, weight1))
+        layer = LearnedLayer([parameter.to(stream) for parameter in parameters], objective.loss.link)
 
         def importance(labels: Tensor) -> Tensor:
             # How far each entry moves a label along all paths, squared.
@@ -129,11 +140,13 @@ class _Training:
         fold: Tensor,
         generator: torch.Generator,
     ) -> None:
-        self.settings, self.generator, self.fold = settings, generator, fold
+        self.settings, self.generator = settings, generator
         self.stream, self.positives = stream, positives
         self.row_weights = row_weights / row_weights.mean()
-        self.n_nets = int(fold.max()) + 1
-        self.rows = [(fold != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
+        # Which network speaks honestly about a row: with rows enough, half of them teach as much as most of them.
+        self.net = fold % 2 if len(stream) >= _MANY_ROWS else fold
+        self.n_nets = int(self.net.max()) + 1
+        self.rows = [(self.net != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
         self.n_used = min(len(rows) for rows in self.rows)
         self.batch = max(_MIN_BATCH, min(_MAX_BATCH, self.n_used // _STEPS))
         self.parameters = self._initial()
@@ -147,53 +160,91 @@ class _Training:
             return (torch.randn(shape, generator=self.generator) / shape[1] ** 0.5).to(device)
 
         # Each net begins at the labels' frequencies in the rows that it may see.
-        seen = self.row_weights * (self.fold != torch.arange(n_nets, device=device)[:, None])
+        seen = self.row_weights * (self.net != torch.arange(n_nets, device=device)[:, None])
         share = (seen @ self.positives) / seen.sum(1, keepdim=True).clamp(min=torch.finfo(seen.dtype).tiny)
         prior = torch.logit(share.clamp(1e-3, 1 - 1e-3))[:, None]
         bias1 = torch.zeros(n_nets, 1, width, device=device)
         return [draw(n_nets, n_inputs, width), bias1, 0.1 * draw(n_nets, width, n_labels), prior]
 
-    @torch.enable_grad()
     def run(self) -> tuple[list[Tensor], Tensor]:
-        """Train; return the parameters of the best epoch and their honest probabilities."""
-        parameters = [parameter.requires_grad_() for parameter in self.parameters]
+        """Train; return the parameters of the best epochs and their honest probabilities.
+
+        Labels of which a few epochs show nothing keep their frequency: they may be for a later block to learn, and
+        until then they would cost as much as the others, and be learnt by heart.
+        """
+        weight1, bias1, weight2, prior = self.parameters
+        everything = torch.arange(prior.shape[2], device=prior.device)
+        frequency = torch.sigmoid(prior)[self.net, 0]
+        constant = self._losses(frequency, everything)
+        parameters, honest = self._descend(self.parameters, everything, constant, _TRIAL_EPOCHS)
+        learnt = (self._losses(honest, everything) < (1 - _LEAST_PROGRESS) * constant).nonzero()[:, 0]
+        weight2, bias2 = torch.zeros_like(weight2), prior.clone()
+        if not len(learnt):
+            return [weight1, bias1, weight2, bias2], frequency
+        some = [*parameters[:2], parameters[2][..., learnt], parameters[3][..., learnt]]
+        (weight1, bias1, weight2[..., learnt], bias2[..., learnt]), frequency[:, learnt] = self._descend(
+            some, learnt, constant[learnt], _MAX_EPOCHS
+        )
+        return [weight1, bias1, weight2, bias2], frequency
+
+    @torch.enable_grad()
+    def _descend(
+        self, parameters: list[Tensor], labels: Tensor, constant: Tensor, n_epochs: int
+    ) -> tuple[list[Tensor], Tensor]:
+        """Train on some labels until their honest loss falls no more, with shorter steps each time that it stands."""
+        parameters = [parameter.clone().requires_grad_() for parameter in parameters]
         optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-        best_loss, best_epoch = float("inf"), 0
-        for epoch in range(_MAX_EPOCHS):
+        best_loss, standing, n_shortened = float("inf"), 0, 0
+        for _ in range(n_epochs):
             orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
             for rows in orders.split(self.batch, dim=1):
                 optimiser.zero_grad()
-                self._loss(rows.to(self.stream.device)).backward()
+                self._loss(parameters, labels, rows.to(self.stream.device)).backward()
                 optimiser.step()
-            honest = self._honest()
-            error = (honest - self.positives).square().mean(1)
-            loss = float((self.row_weights * error).mean())
+            honest = self._honest(parameters)
+            loss = float(self._losses(honest, labels).mean())
+            standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else standing + 1
             if loss < best_loss:
-                best_loss, best_epoch, best_honest = loss, epoch, honest
+                best_loss, best_honest = loss, honest
                 best = [parameter.detach().clone() for parameter in parameters]
-            elif epoch - best_epoch >= _PATIENCE:
+            if best_loss <= _SETTLED * float(constant.mean()):
                 break
+            if standing >= _PATIENCE:
+                if n_shortened == _SHORTENINGS:
+                    break
+                standing, n_shortened = 0, n_shortened + 1
+                for group in optimiser.param_groups:
+                    group["lr"] *= _SHORTENED
+                with torch.no_grad():
+                    for parameter, value in zip(parameters, best, strict=True):
+                        parameter.copy_(value)
         return best, best_honest
 
     def _permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator)
 
-    def _loss(self, rows: Tensor) -> Tensor:
-        weight1, bias1, weight2, bias2 = self.parameters
+    def _loss(self, parameters: list[Tensor], labels: Tensor, rows: Tensor) -> Tensor:
+        weight1, bias1, weight2, bias2 = parameters
         inputs = self._drop(self.stream[rows], _INPUT_DROPOUT)
         hidden = self._drop(torch.relu(torch.baddbmm(bias1, inputs, weight1)), self.settings.dropout)
         logits = torch.baddbmm(bias2, hidden, weight2)
-        losses = binary_cross_entropy_with_logits(logits, self.positives[rows], reduction="none")
+        losses = binary_cross_entropy_with_logits(logits, self.positives[:, labels][rows], reduction="none")
         return (self.row_weights[rows][..., None] * losses).mean(1).sum()
 
+    def _losses(self, honest: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean squared error of the honest probabilities of some labels."""
+        return self.row_weights @ (honest - self.positives[:, labels]).square() / len(honest)
+
     def _drop(self, units: Tensor, share: float) -> Tensor:
+        if not share:
+            return units
         kept = torch.rand(units.shape, generator=self.generator) >= share
         return units * kept.to(units.device) / (1 - share)
 
     @torch.no_grad()
-    def _honest(self) -> Tensor:
-        honest = torch.empty_like(self.positives)
-        for which, net in enumerate(zip(*self.parameters, strict=True)):
-            rows = self.fold == which
+    def _honest(self, parameters: list[Tensor]) -> Tensor:
+        honest = self.stream.new_empty(len(self.stream), parameters[3].shape[2])
+        for which, net in enumerate(zip(*parameters, strict=True)):
+            rows = self.net == which
             honest[rows] = torch.sigmoid(_logits(self.stream[rows], net))
         return honest
