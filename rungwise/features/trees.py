@@ -200,29 +200,30 @@ class _Forest:
     def __init__(self, grown: Sequence[_Grown], positives: np.ndarray, weights: np.ndarray) -> None:
         self.grown, self.positives, self.weights = grown, sparse.csr_array(positives), weights
         self.mean = np.average(positives, axis=0, weights=weights)
-        self.shares = [self._node_shares(tree) for tree in grown]
+        self.count = np.stack([tree.count for tree in grown])
+        first = np.cumsum([0] + [tree.tree.node_count for tree in grown])
+        self.n_nodes = first[-1]
+        # Of all trees together, as the nodes below: (n_trees, n).
+        self.leaf = np.stack([tree.leaf for tree in grown]) + first[:-1, None]
+        self.shares = self._node_shares()
 
-    def _node_shares(self, grown: _Grown) -> sparse.csr_array:
-        """Return the mean labels of the drawn rows in each leaf of a tree, (n_nodes, n_labels); 0 at inner nodes."""
-        weight = grown.count * self.weights
-        n = len(weight)
-        total = np.bincount(grown.leaf, weight, minlength=grown.tree.node_count)
-        share = weight / np.where(total > 0, total, 1)[grown.leaf]
-        members = sparse.csr_array((share, (grown.leaf, np.arange(n))), shape=(grown.tree.node_count, n))
-        members.eliminate_zeros()
+    def _node_shares(self) -> sparse.csr_array:
+        """Return the mean labels of the drawn rows in each leaf, (n_nodes, n_labels); 0 at inner nodes."""
+        tree, row = np.nonzero(self.count * self.weights)
+        leaf, weight = self.leaf[tree, row], self.count[tree, row] * self.weights[row]
+        share = weight / np.bincount(leaf, weight, minlength=self.n_nodes)[leaf]
+        members = sparse.csr_array((share, (leaf, row)), shape=(self.n_nodes, len(self.weights)))
         return sparse.csr_array(members @ self.positives)
 
     def out_of_bag(self) -> np.ndarray:
         """Return for each training row the mean over the trees that did not draw it, (n, n_labels)."""
-        n = len(self.weights)
-        total, n_trees = np.zeros(self.positives.shape), np.zeros(n)
-        for grown, shares in zip(self.grown, self.shares, strict=True):
-            out = np.flatnonzero(grown.count == 0)
-            found = shares[grown.leaf[out]].tocoo()
-            np.add.at(total, (out[found.row], found.col), found.data)
-            n_trees[out] += 1
+        tree, row = np.nonzero(self.count == 0)
+        asked = sparse.csr_array(
+            (np.ones(len(row)), (row, self.leaf[tree, row])), shape=(len(self.weights), self.n_nodes)
+        )
+        n_trees = (self.count == 0).sum(0)[:, None]
         # With few units a row may have been drawn by every tree: then its labels' frequencies speak.
-        return np.where(n_trees[:, None] > 0, total / np.maximum(n_trees, 1)[:, None], self.mean)
+        return np.where(n_trees > 0, (asked @ self.shares).toarray() / np.maximum(n_trees, 1), self.mean)
 
     def importance(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return how much of the out-of-bag loss of some labels the splits on each entry save, (n_entries, n_some).
@@ -248,27 +249,25 @@ class _Forest:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what `TreeLayer` is made of."""
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in ("feature", "threshold", "left", "right", "length")}
-        root, labels, shares, n_nodes, n_leaves = [], [], [], 0, 0
-        for grown, own in zip(self.grown, self.shares, strict=True):
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in ("feature", "threshold", "left", "right")}
+        root, leaves, n_nodes, n_leaves = [], [], 0, 0
+        for grown in self.grown:
             tree = grown.tree
             is_leaf = tree.children_left < 0
             leaf_number = n_leaves + np.cumsum(is_leaf) - 1
             root.append(n_nodes)
+            leaves.append(is_leaf)
             parts["feature"].append(np.where(is_leaf, -1, tree.feature))
             parts["threshold"].append(_round_down(tree.threshold))
             parts["left"].append(np.where(is_leaf, leaf_number, n_nodes + tree.children_left))
             parts["right"].append(np.where(is_leaf, 0, n_nodes + tree.children_right))
-            parts["length"].append(np.diff(own.indptr)[is_leaf])
-            labels.append(own.indices)
-            shares.append(own.data)
             n_nodes, n_leaves = n_nodes + tree.node_count, n_leaves + int(is_leaf.sum())
         joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-        start = np.concatenate([[0], np.cumsum(joined.pop("length"))])
-        integers = {"root": np.array(root), "start": start, "label": np.concatenate(labels)}
+        start = np.concatenate([[0], np.cumsum(np.diff(self.shares.indptr)[np.concatenate(leaves)])])
+        integers = {"root": np.array(root), "start": start, "label": self.shares.indices}
         integers |= {name: joined[name] for name in ("feature", "left", "right")}
         tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in integers.items()}
-        share = torch.from_numpy(np.concatenate(shares).astype(np.float32))
+        share = torch.from_numpy(self.shares.data.astype(np.float32))
         return {**tensors, "threshold": torch.from_numpy(joined["threshold"]), "share": share}
 
 
