@@ -78,8 +78,8 @@ def _logits(stream: Tensor, parameters: Sequence[Tensor]) -> Tensor:
 class LearnedFeatures:
     """The feature map that trains two-layer networks for every block.
 
-    AdamW on the logistic loss, with dropout; when the honest rows gain no more, steps become shorter, and at last training
-    stops.
+    AdamW on the logistic loss, with dropout. When the honest rows gain no more, steps become shorter, and at last
+    training stops.
 
     Parameters
     ----------
