@@ -176,9 +176,9 @@ class _Training:
         weight1, bias1, weight2, prior = self.parameters
         everything = torch.arange(prior.shape[2], device=prior.device)
         frequency = torch.sigmoid(prior)[self.net, 0]
-        constant = self._losses(frequency, everything)
+        constant = self._losses(frequency, self.positives)
         parameters, honest = self._descend(self.parameters, everything, constant, _TRIAL_EPOCHS)
-        learnt = (self._losses(honest, everything) < (1 - _LEAST_PROGRESS) * constant).nonzero()[:, 0]
+        learnt = (self._losses(honest, self.positives) < (1 - _LEAST_PROGRESS) * constant).nonzero()[:, 0]
         weight2, bias2 = torch.zeros_like(weight2), prior.clone()
         if not len(learnt):
             return [weight1, bias1, weight2, bias2], frequency
@@ -193,6 +193,7 @@ class _Training:
         self, parameters: list[Tensor], labels: Tensor, constant: Tensor, n_epochs: int
     ) -> tuple[list[Tensor], Tensor]:
         """Train on some labels until their honest loss falls no more, with shorter steps each time that it stands."""
+        positives = self.positives[:, labels]
         parameters = [parameter.clone().requires_grad_() for parameter in parameters]
         optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
         best_loss, standing, n_shortened = float("inf"), 0, 0
@@ -200,10 +201,10 @@ class _Training:
             orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
             for rows in orders.split(self.batch, dim=1):
                 optimiser.zero_grad()
-                self._loss(parameters, labels, rows.to(self.stream.device)).backward()
+                self._loss(parameters, positives, rows.to(self.stream.device)).backward()
                 optimiser.step()
             honest = self._honest(parameters)
-            loss = float(self._losses(honest, labels).mean())
+            loss = float(self._losses(honest, positives).mean())
             standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else standing + 1
             if loss < best_loss:
                 best_loss, best_honest = loss, honest
@@ -224,17 +225,17 @@ class _Training:
     def _permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator)
 
-    def _loss(self, parameters: list[Tensor], labels: Tensor, rows: Tensor) -> Tensor:
+    def _loss(self, parameters: list[Tensor], positives: Tensor, rows: Tensor) -> Tensor:
         weight1, bias1, weight2, bias2 = parameters
         inputs = self._drop(self.stream[rows], _INPUT_DROPOUT)
         hidden = self._drop(torch.relu(torch.baddbmm(bias1, inputs, weight1)), self.settings.dropout)
         logits = torch.baddbmm(bias2, hidden, weight2)
-        losses = binary_cross_entropy_with_logits(logits, self.positives[:, labels][rows], reduction="none")
+        losses = binary_cross_entropy_with_logits(logits, positives[rows], reduction="none")
         return (self.row_weights[rows][..., None] * losses).mean(1).sum()
 
-    def _losses(self, honest: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean squared error of the honest probabilities of some labels."""
-        return self.row_weights @ (honest - self.positives[:, labels]).square() / len(honest)
+    def _losses(self, honest: Tensor, positives: Tensor) -> Tensor:
+        """Return the mean squared error of the honest probabilities of some labels, (n_some,)."""
+        return self.row_weights @ (honest - positives).square() / len(honest)
 
     def _drop(self, units: Tensor, share: float) -> Tensor:
         if not share:
