@@ -38,7 +38,8 @@ class Block(nn.Module):
     Parameters
     ----------
     features : nn.Module
-        Maps the stream, (n, n_entries), to hidden units, (n, n_units). Its tensors are frozen.
+        Maps the stream, (n, n_entries), to hidden units, (n, n_units), or to n_changed more, which come first: opinions
+        about the labels that change, which need no readout and are added as they are. Its tensors are frozen.
     weight : Tensor of shape (n_units, n_changed)
         The readout W2.
     bias : Tensor of shape (n_changed,)
@@ -79,7 +80,10 @@ class Block(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return the update of the changed labels' estimates, (n, n_changed), for a stream of shape (n, n_entries)."""
-        return self.features(stream) @ self.weight + self.bias
+        hidden = self.features(stream)
+        n_opinions = hidden.shape[1] - len(self.weight)
+        update = hidden[:, n_opinions:] @ self.weight + self.bias
+        return hidden[:, :n_opinions] + update if n_opinions else update
 
 
 class Stream:

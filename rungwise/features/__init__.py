@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from rungwise.features.blended import BlendedOpinions
 from rungwise.features.joined import JoinedLayer
 from rungwise.features.learned import LearnedFeatures, LearnedLayer
 from rungwise.features.linear import LinearFeatures, LinearLayer
@@ -75,12 +76,22 @@ FEATURE_MAPS: dict[str, type[FeatureMap] | type[HonestFeatureMap]] = {
 }
 LAYERS: dict[str, Any] = {
     layer.kind: layer
-    for layer in (RandomLayer, SparseLayer, LinearLayer, LearnedLayer, TreeLayer, SelectedLayer, JoinedLayer)
+    for layer in (
+        RandomLayer,
+        SparseLayer,
+        LinearLayer,
+        LearnedLayer,
+        TreeLayer,
+        SelectedLayer,
+        BlendedOpinions,
+        JoinedLayer,
+    )
 }
 
 __all__ = [
     "FEATURE_MAPS",
     "LAYERS",
+    "BlendedOpinions",
     "FeatureMap",
     "HonestFeatureMap",
     "JoinedLayer",

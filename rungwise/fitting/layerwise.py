@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rungwise.features import FeatureMap, HonestFeatureMap, JoinedLayer
+from rungwise.features import BlendedOpinions, FeatureMap, HonestFeatureMap, JoinedLayer
 from rungwise.fitting.blend import blend
 from rungwise.fitting.climb import FittedGate, climb
 from rungwise.fitting.folds import Grouping
@@ -202,21 +202,27 @@ def _mix(labels: Tensor, taken: Tensor, proposals: Sequence[Proposal], share: Te
     share : Tensor of shape (1 + n_proposals, n_some)
         Of the estimates so far, and of each proposal.
     """
-    layers: list[nn.Module] = []
-    weights: list[Tensor] = []
     keep, shares = share[0, taken].clone(), share[1:, taken]
     bias = torch.zeros_like(keep)
+    opinions: list[nn.Module] = []
+    layers: list[nn.Module] = []
+    weights = [keep.new_zeros(0, len(labels))]
+    heard = []
     for own, proposal in zip(shares, proposals, strict=True):
         if not own.any():
             continue
-        weight = proposal.weight[:, taken] * own
-        if layers and layers[-1] is proposal.layer:  # the same units, from another start
-            weights[-1] = weights[-1] + weight
+        if proposal.weight is None:
+            opinions.append(proposal.layer)
+            heard.append(own)
+        elif layers and layers[-1] is proposal.layer:  # the same units, from another start
+            weights[-1] = weights[-1] + proposal.weight[:, taken] * own
         else:
             layers.append(proposal.layer)
-            weights.append(weight)
+            weights.append(proposal.weight[:, taken] * own)
         bias += proposal.bias[taken] * own
         keep += proposal.kept * own
+    if opinions:
+        layers.insert(0, BlendedOpinions(opinions, torch.stack(heard), taken.nonzero()[:, 0]))
     layer = layers[0] if len(layers) == 1 else JoinedLayer(layers)
     return Block(layer, torch.cat(weights), bias, labels, keep)
 

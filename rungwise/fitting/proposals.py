@@ -22,7 +22,8 @@ class Proposal:
     ----------
     name : str
     layer : nn.Module
-    weight : Tensor of shape (n_units, n_some)
+    weight : Tensor of shape (n_units, n_some), or None
+        None if the units are the estimates themselves.
     bias : Tensor of shape (n_some,)
     penalty : Tensor of shape (n_some,)
         NaN if there was none to choose.
@@ -40,7 +41,7 @@ class Proposal:
 
     name: str
     layer: nn.Module
-    weight: Tensor
+    weight: Tensor | None
     bias: Tensor
     penalty: Tensor
     kept: bool
@@ -76,12 +77,12 @@ def make_proposals(
 
 
 def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> Proposal:
-    """Units that are estimates of the labels need no other readout than the identity."""
+    """Units that are estimates of the labels need no readout."""
     loss, _ = training.loss_and_error(opinions.honest, labels)
     return Proposal(
         name,
         opinions.layer,
-        torch.eye(len(labels)).to(opinions.honest),
+        None,
         torch.zeros_like(loss),
         torch.full_like(loss, float("nan")),
         False,
