@@ -164,7 +164,8 @@ def _verdict(run: dict, target: float) -> str:
     """Say how far the claim holds."""
     in_time = sum(error <= target for error in diagonal(run["error"]))
     ever = sum(block is not None for block in blocks_needed(run["error"], target))
+    name = run["name"][0].upper() + run["name"][1:]
     return (
-        f"{run['name'].capitalize()}: {in_time} of {run['levels']} levels are within {target:.0%} after the block of "
+        f"{name}: {in_time} of {run['levels']} levels are within {target:.0%} after the block of "
         f"their number, {ever} at some block."
     )
