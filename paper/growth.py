@@ -73,16 +73,16 @@ def series(quick: bool) -> list[Series]:
     width, values = (1024, (1, 2, 4)) if quick else (4096, (1, 2, 4, 8))
     flat = {"labels": N_LABELS, "depth": 1}
     chain = {"inputs": 12 if quick else 16, "labels": 1, "degree": 2, "width": 1024}
-    inputs = {1: (8, 16, 32, 64), 2: (8, 12, 17), 3: (9, 11, 13)}
+    inputs = {1: (10, 20, 40), 2: (10, 13, 17), 3: (10, 12, 14)}
     if not quick:
-        inputs = {1: (8, 16, 32, 64, 128), 2: (12, 16, 23, 32), 3: (11, 13, 15, 17)}
+        inputs = {1: (12, 25, 50, 100), 2: (12, 16, 23, 32), 3: (12, 14, 16, 18)}
     two_levels = {"inputs": 12 if quick else 16, "degree": 2, "depth": 2, "width": width}
     return [
         *(
             Series("examples", "inputs", d, {"degree": degree, **flat, "width": width // (2 if degree < 3 else 1)})
             for degree, d in inputs.items()
         ),
-        Series("examples", "inputs", (8, 32, 128), {"degree": 2, **flat}, "sparse"),
+        Series("examples", "inputs", (12, 32, 100), {"degree": 2, **flat}, "sparse"),
         Series("width", "inputs", inputs[2], {"degree": 2, **flat, "examples": 2000 if quick else 4000}),
         Series("examples", "degree", (1, 2, 3), {"inputs": 11 if quick else 14, **flat, "width": width}),
         Series("examples", "labels", (6, 10, 16) if quick else (6, 11, 20, 36), two_levels),
