@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from paper._exponents import fewest, n_monomials, slope
+from paper._features import BETA, random_features
 from paper._stages import blocks_needed, errors_by_level, staged_errors
-from rungwise import RandomFeatures, RungwiseClassifier
+from rungwise import RungwiseClassifier
 from rungwise.datasets import make_parity
 from rungwise.theory.boolean import parity
 from rungwise.theory.hierarchical_model import HierarchicalModel, LabelFunction
@@ -36,8 +37,6 @@ N_TEST = 2000
 N_LABELS = 8
 GRID = tuple(round(8 * 2 ** (k / 4)) for k in range(41))
 """Numbers of examples or of hidden units that are tried, a fifth apart."""
-BETA = 0.8
-"""Larger than the default: σ = erf is odd, so that even degrees come by the biases alone."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def series(quick: bool) -> list[Series]:
     inputs = {1: (10, 20, 40), 2: (10, 13, 17), 3: (10, 12, 14)}
     if not quick:
         inputs = {1: (12, 25, 50, 100), 2: (12, 16, 23, 32), 3: (12, 14, 16, 18)}
-    two_levels = {"inputs": 12 if quick else 16, "degree": 2, "depth": 2, "width": width}
+    two_levels = {"inputs": 12 if quick else 16, "degree": 2, "depth": 2, "width": 1024 if quick else 2048}
     return [
         *(
             Series("examples", "inputs", d, {"degree": degree, **flat, "width": width // (2 if degree < 3 else 1)})
@@ -85,7 +84,7 @@ def series(quick: bool) -> list[Series]:
         Series("examples", "inputs", (12, 32, 100), {"degree": 2, **flat}, "sparse"),
         Series("width", "inputs", inputs[2], {"degree": 2, **flat, "examples": 2000 if quick else 4000}),
         Series("examples", "degree", (1, 2, 3), {"inputs": 11 if quick else 14, **flat, "width": width}),
-        Series("examples", "labels", (6, 10, 16) if quick else (6, 11, 20, 36), two_levels),
+        Series("examples", "labels", (6, 10, 16) if quick else (6, 10, 16, 26), two_levels),
         Series("examples", "depth", values, chain),
         Series("blocks", "depth", values, {**chain, "examples": 2000}),
     ]
@@ -147,7 +146,7 @@ def _errors(sizes: dict[str, int], features: str, seed: int) -> list[list[float]
     rows = rows.view(f"V{rows.shape[1]}").ravel()
     unseen = n + np.flatnonzero(~np.isin(rows[n:], rows[:n]))[:N_TEST]
     fitted = RungwiseClassifier(
-        RandomFeatures(sizes["width"], beta=BETA) if features == "random" else features,
+        random_features(sizes["width"]) if features == "random" else features,
         max_depth=2 * sizes["depth"],
         random_state=seed,
     ).fit(X[:n], Y[:n])

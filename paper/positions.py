@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from paper._features import BETA, random_features
 from paper._stages import blocks_needed, diagonal, draw_errors, staged_errors
-from rungwise import Neighborhood, RandomFeatures, RungwiseClassifier
+from rungwise import Neighborhood, RungwiseClassifier
 from rungwise.datasets import make_automaton
 
 TITLE = "The same blocks at every position"
@@ -38,7 +39,7 @@ def measure(quick: bool, seed: int, report: Callable[[str], None]) -> dict:
             runs.append(_shared(name, rule, shape, n_steps, width, lengths, seed))
         report(f"rule {rule}, not shared")
         runs.append(_not_shared(rule, (n_rings, n_cells), n_steps, width, seed))
-    return {"target": TARGET, "test rings": N_TEST_RINGS, "steps": n_steps, "width": width, "runs": runs}
+    return {"target": TARGET, "test rings": N_TEST_RINGS, "steps": n_steps, "width": width, "beta": BETA, "runs": runs}
 
 
 def _shared(
@@ -75,7 +76,7 @@ def _fit(
     """Return the fitted classifier, of at most twice as many blocks as there are steps, and the seconds."""
     began = time.perf_counter()
     fitted = RungwiseClassifier(
-        RandomFeatures(width=width), neighborhood=neighborhood, max_depth=2 * n_steps, random_state=seed
+        random_features(width), neighborhood=neighborhood, max_depth=2 * n_steps, random_state=seed
     ).fit(X, Y)
     return fitted, round(time.perf_counter() - began, 1)
 
@@ -103,8 +104,9 @@ def describe(result: dict) -> str:
     shared = [run for run in result["runs"] if run["name"] == "shared"]
     verdicts = " ".join(_verdict(run, target) for run in shared)
     return f"""\
-Cellular automata of {result["steps"]} steps, random features of width {result["width"]:,}, blocks that see a cell and
-its two neighbours. Errors are those on {result["test rings"]} fresh rings after the last block.
+Cellular automata of {result["steps"]} steps, random features of width {result["width"]:,} (σ = erf,
+β = {result["beta"]:g}), blocks that see a cell and its two neighbours. Errors are those on {result["test rings"]}
+fresh rings after the last block.
 
 {_table(result["runs"], target)}
 

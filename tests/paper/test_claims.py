@@ -32,7 +32,7 @@ def levels_result():
         levels._fit_and_test(f"run {i}", (X, Y, model), 300, 64, "sgd" if i == 3 else "exact", 1e-2, seed=0)
         for i in range(5)
     ]
-    return json.loads(json.dumps({"target": 0.01, "test rows": 100, "runs": runs}, allow_nan=False))
+    return json.loads(json.dumps({"target": 0.01, "test rows": 100, "beta": 0.5, "runs": runs}, allow_nan=False))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,14 @@ def positions_result():
         positions._shared("shared", 30, (6, 12), 2, 32, [5, 12], seed=0),
         positions._not_shared(30, (6, 5), 2, 8, 0),
     ]
-    result = {"target": 0.01, "test rings": 50, "steps": 2, "width": 32, "runs": [*runs, {**runs[0], "rule": 110}]}
+    result = {
+        "target": 0.01,
+        "test rings": 50,
+        "steps": 2,
+        "width": 32,
+        "beta": 0.5,
+        "runs": [*runs, {**runs[0], "rule": 110}],
+    }
     return json.loads(json.dumps(result, allow_nan=False))
 
 
