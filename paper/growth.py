@@ -98,7 +98,7 @@ def measure(quick: bool, seed: int, report: Callable[[str], None]) -> dict:
         for value in one.values:
             sizes = {**one.fixed, one.grows: value}
             start = 2 * _monomials(sizes)
-            for repeat in range(1 if quick else 3):
+            for repeat in range(1 if quick else 2):
                 report(f"{one.name}: {value}, seed {repeat}")
                 least = _least(one, sizes, start, 1000 * seed + repeat)
                 points.append(
@@ -217,8 +217,13 @@ def draw(result: dict, figure: Any) -> None:
             if one["features"] == "random" and needed != "blocks":
                 panel.plot(values, [point["monomials"] for point in known], "--", color=f"C{place}", linewidth=1)
         panel.set_xscale("linear" if grows == "degree" else "log")
-        panel.set(yscale="log", xlabel=grows, ylabel=f"least {needed} (dashed: monomials)")
-        panel.grid(visible=True, which="both", alpha=0.3)
+        panel.set_yscale("log", base=2)
+        panel.yaxis.set_major_formatter("{x:,.0f}")
+        ticks = sorted({value for one in members for value in _values(one["points"])})
+        panel.set_xticks(ticks, [str(value) for value in ticks], fontsize=8)
+        panel.minorticks_off()
+        panel.set(xlabel=grows, ylabel=f"least {needed}" + ("" if needed == "blocks" else " (dashed: monomials)"))
+        panel.grid(visible=True, alpha=0.3)
         panel.legend(fontsize=8)
 
 

@@ -67,7 +67,7 @@ def growth_result():
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growth, "series", lambda quick: small)
-        patch.setattr(growth, "GRID", growth.GRID[:20])
+        patch.setattr(growth, "GRID", growth.GRID[:16])
         result = growth.measure(True, 0, lambda what: None)
     return json.loads(json.dumps(result, allow_nan=False))
 
