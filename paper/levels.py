@@ -105,10 +105,12 @@ def describe(result: dict) -> str:
     sgd, exact = runs[-2:]
     stages = min(len(sgd["error"]), len(exact["error"]))
     apart = np.abs(np.array(sgd["error"][:stages]) - np.array(exact["error"][:stages])).max()
+    seen = max(1 - (1 - 0.5 ** run["inputs"]) ** run["examples"] for run in runs)
     early = sum(run["warnings of convergence"] for run in runs)
     return f"""\
 Error on {result["test rows"]:,} fresh rows after every block, by the level of the label. The theorem: level i is
-learned after block i. Features: σ = erf, β = {result["beta"]:g}.
+learned after block i. Features: σ = erf, β = {result["beta"]:g}. Fresh rows are new draws, as in the theorem: with the
+fewest inputs {seen:.0%} of them are expected to be among the training examples, too.
 
 {_table(runs, target)}
 
