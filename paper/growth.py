@@ -242,7 +242,9 @@ entries matter. Features: σ = erf, β = {result["beta"]:g}.
 
 Where this is not the theorem's setting: it bounds what is enough, for every hierarchy, with exponents that are
 multiples of K; measured is what is needed, for parities of uniformly random bits. The exponents are those of a finite
-range, found on a grid of factors 2^(1/4), with width (or examples) fixed, not unlimited. K = 4 is not measured: its
+range, found on a grid of factors 2^(1/4). Width is fixed where examples are counted, and examples where width is: where
+one comes near to what is needed of the other, more of the other is needed, and the slope is steeper than that of the
+monomials. K = 4 is not measured: its
 monomials are too many for the time. Estimates are out-of-fold and penalties are chosen by them. Fewer blocks than
 levels can be enough, since a block learns more than one level where degrees above K are still cheap. Sparse features
 are ours: they look for the entries that matter. Runs without an answer on the grid: {unknown}."""
