@@ -6,13 +6,14 @@ INSTALLED := .venv/installed
 BENCH_INSTALLED := .venv/bench-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench paper
 
 help:
 	@echo "make demo    learn verdicts about pairs of hand-written digits (about a minute, offline)"
 	@echo "make test    run the tests"
 	@echo "make lint    run ruff and mypy"
 	@echo "make bench   run the benchmarks at full size (hours, most of them for peers)"
+	@echo "make paper   measure the claims of the paper at full size (about an hour)"
 
 demo: $(INSTALLED)
 	$(BIN)/rungwise demo --force
@@ -30,6 +31,9 @@ BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/_%,$(wildcard benchmar
 
 bench: $(BENCH_INSTALLED)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+
+paper: $(BENCH_INSTALLED)
+	$(BIN)/rungwise paper
 
 # constraints.txt first and alone: so that the one build of torch named there is what everything else finds in place.
 $(INSTALLED): pyproject.toml constraints.txt

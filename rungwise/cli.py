@@ -1,5 +1,6 @@
 """The command `rungwise`: the estimator for tables on disk. Everything heavy is imported when a command needs it."""
 
+import importlib
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -245,6 +246,34 @@ def demo(
     from rungwise.demo import run
 
     run(folder, force=force)
+
+
+@app.command()
+def paper(
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: a few minutes for all claims.")] = False,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This claim; repeatable.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where results go, not paper/results.")
+    ] = None,
+) -> None:
+    """Measure the claims of the paper, by the scripts in the folder paper/ of a checkout.
+
+    Each writes its numbers, a picture and a paragraph of what was tested.
+    """
+    sys.path.insert(0, str(_find_checkout()))
+    importlib.import_module("paper.__main__").run(quick=quick, only=only, output=output)
+
+
+def _find_checkout() -> Path:
+    """Return the folder with the paper's scripts: that of an editable install, else the current one."""
+    candidates = [Path(__file__).parents[1], Path.cwd()]
+    for folder in candidates:
+        if (folder / "paper" / "__main__.py").is_file() and (folder / "pyproject.toml").is_file():
+            return folder
+    raise FileNotFoundError(
+        "`rungwise paper` needs a checkout of the project, whose scripts are not part of the installed package, "
+        f"however: there is none in {' or '.join(map(repr, map(str, candidates)))}; change into one"
+    )
 
 
 def _known_columns(classifier: Any, rows: "pd.DataFrame", path: Path) -> "pd.DataFrame":

@@ -407,6 +407,27 @@ def test_demo_runs_in_a_folder(command, monkeypatch, arguments, expected):
     assert calls == [expected]
 
 
+def test_paper_runs_the_scripts_of_the_checkout(command, monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr("paper.__main__.run", lambda **options: called.append(options))
+    assert command("paper", "--quick", "--only", "levels", "--only", "growth", "-o", tmp_path).code == 0
+    assert called == [{"quick": True, "only": ["levels", "growth"], "output": tmp_path}]
+
+
+def test_paper_without_a_checkout_is_refused(command, monkeypatch, tmp_path):
+    monkeypatch.setattr("rungwise.cli.__file__", str(tmp_path / "site" / "rungwise" / "cli.py"))
+    monkeypatch.chdir(tmp_path)
+    result = command("paper")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "needs a checkout" in result.err
+
+
+def test_unknown_claim_of_the_paper_is_refused(command):
+    result = command("paper", "--only", "nothing")
+    assert result.code == 1
+    assert "must be one of" in result.err
+
+
 def test_version(command):
     result = command("--version")
     assert (result.code, result.out) == (0, f"rungwise {rungwise.__version__}\n")
