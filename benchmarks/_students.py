@@ -127,7 +127,7 @@ def fitnets(lesson: Lesson) -> tuple[Scores, int]:
 
 
 def hinted_by_descent(lesson: Lesson) -> tuple[Scores, int]:
-    """Learn hints as `hinted` does, but of all layers at once by gradient descent, then distil the scores: a control."""
+    """Learn hints of all layers at once, by gradient descent, then distil the scores: a control for `hinted`."""
     x, rng = torch.from_numpy(lesson.X), np.random.default_rng(lesson.seed)
     names = [f"hidden_{k}" for k in range(1, N_LAYERS + 1)]
     hints = {name: _activations(lesson.teacher, name, x) for name in names}
