@@ -15,6 +15,7 @@ from benchmarks._distillation_tasks import N_LAYERS, Task, mlp
 from rungwise import RungwiseClassifier
 from rungwise.features import RandomFeatures
 from rungwise.teacher import ModuleTeacher, distil
+from rungwise.teacher.distillation import choose_units
 
 Scores = Callable[[np.ndarray], np.ndarray]
 
@@ -129,9 +130,11 @@ def fitnets(lesson: Lesson) -> tuple[Scores, int]:
 def hinted_by_descent(lesson: Lesson) -> tuple[Scores, int]:
     """Learn hints of all layers at once, by gradient descent, then distil the scores: a control for `hinted`."""
     x, rng = torch.from_numpy(lesson.X), np.random.default_rng(lesson.seed)
-    names = [f"hidden_{k}" for k in range(1, N_LAYERS + 1)]
-    hints = {name: _activations(lesson.teacher, name, x) for name in names}
-    hints = {name: told[:, rng.permutation(told.shape[1])[: lesson.width]] for name, told in hints.items()}
+    layers = {f"hidden_{k}": _activations(lesson.teacher, f"hidden_{k}", x) for k in range(1, N_LAYERS + 1)}
+    hints = {
+        name: torch.from_numpy(choose_units(layer.numpy(), lesson.width, nn.ReLU(), rng))
+        for name, layer in layers.items()
+    }
 
     def before(student: nn.Sequential, rows: Tensor) -> None:
         def loss(some: Tensor) -> Tensor:

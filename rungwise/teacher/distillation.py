@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg import qr
 from torch import Tensor, nn
 
 from rungwise._random import RandomState, spawn_generators
@@ -22,6 +23,8 @@ from rungwise.teacher.module import ModuleTeacher
 
 # Folds that the penalties are chosen on, as in RungwiseClassifier.
 _N_FOLDS = 5
+# Units of which less is left, when what others tell is taken away, tell nothing new: single precision is not better.
+_LEAST_LEFT = 1e-6
 
 
 def distil(
@@ -41,11 +44,12 @@ def distil(
     X : array or Tensor of shape (n_samples, ...), at least two different rows
         Numbers that the teacher reads. Nobody has to know their labels.
     n_hints : int, at least 1
-        Number of hints of each layer, the activations of units drawn at random: the width of the student.
+        Number of hints of each layer, the activations of as many units: the width of the student. Units that tell of
+        each other on these rows are not both chosen as long as there are others.
     activation : nn.Module, optional
         The nonlinearity between the teacher's layers, without parameters; ``nn.ReLU()`` if not given.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
-        Which units.
+        Which units, where there are fewer rows than hints.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def distil(
     inputs = inputs.reshape(len(inputs), -1).astype(np.float64)
     if not np.isfinite(inputs).all():
         raise ValueError(f"X must be finite, however: {int((~np.isfinite(inputs)).sum())} entries are not")
-    targets = [_some_units(layer, n_hints, rng) for layer in teacher.activations(X)] + [teacher.scores(X)]
+    targets = [choose_units(layer, n_hints, activation, rng) for layer in teacher.activations(X)] + [teacher.scores(X)]
 
     # Copies of a row share a fold: what speaks about a row must not have seen it.
     fold = assign_folds(find_units(inputs, seed=0), _N_FOLDS)
@@ -94,11 +98,21 @@ def distil(
     return nn.Sequential(*list(student)[:-1]).float()
 
 
-def _some_units(layer: np.ndarray, n_hints: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the activations of some units, (n, n_hints), or of all if there are fewer; of those that vary, if any."""
+def choose_units(layer: np.ndarray, n_hints: int, activation: nn.Module, rng: np.random.Generator) -> np.ndarray:
+    """Return the activations of some units, (n, n_hints), of all that vary if those are fewer, of one if none does.
+
+    First those that tell most of what the units before them do not, to the layer above: pivoted QR decomposition. They
+    are no more than there are rows; the rest are drawn at random.
+    """
     varying = np.flatnonzero(np.ptp(layer, axis=0) > 0)
-    candidates = varying if len(varying) else np.arange(layer.shape[1])
-    return layer[:, rng.permutation(candidates)[:n_hints]]
+    if not len(varying):
+        return layer[:, :1]
+    passed = activation(torch.from_numpy(layer[:, varying]).double()).numpy()
+    triangle, order = qr(passed - passed.mean(axis=0), mode="r", pivoting=True)
+    left = np.abs(np.diag(triangle))
+    n_told = int((left > _LEAST_LEFT * left[0]).sum())
+    order = np.concatenate([order[:n_told], rng.permutation(order[n_told:])])
+    return layer[:, varying[order[:n_hints]]]
 
 
 def _regress(hidden: Tensor, targets: Tensor, folds: list[slice]) -> nn.Linear:
