@@ -70,7 +70,7 @@ def train_teacher(task: Task, steps: int) -> nn.Sequential:
     torch.manual_seed(0)  # layers and dropout draw from nowhere else
     network = mlp(task.X.shape[1], TEACHER_WIDTH, task.Y.shape[1], dropout=0.3)
     x, y = torch.from_numpy(task.X), torch.from_numpy(task.Y)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
     for _ in range(steps):
         rows = torch.randint(len(x), (128,))

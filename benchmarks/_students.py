@@ -186,7 +186,7 @@ def _steps(
     n_steps: int,
     after: dict[int, Callable[[], None]] | None = None,
 ) -> None:
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
     for step in range(1, n_steps + 1):
         optimizer.zero_grad()
         loss(rows[torch.randperm(len(rows))[:BATCH]]).backward()
@@ -230,5 +230,4 @@ STUDENTS: dict[str, tuple[Student, bool]] = {
     "FitNets": (fitnets, True),
     CONTROL: (hinted_by_descent, True),
     "rungwise by default, predictions": (classifier(small=False, signs=False), False),
-    "rungwise by default, ±1 hints": (classifier(small=False, signs=True), False),
 }
