@@ -29,7 +29,7 @@ from benchmarks._plots import new_figure, save
 from benchmarks._real_runs import OK, RunFile
 from benchmarks._students import CONTROL, OURS, STUDENTS, Lesson
 
-BUDGETS, WIDTHS, SEEDS, TEACHER_STEPS = (50, 100, 200, 400, 800), (64, 128), 3, 3000
+BUDGETS, WIDTHS, SEEDS, TEACHER_STEPS = (50, 100, 200, 400, 800), (64, 128), 3, 1500
 FLOOR = 0.8
 # Not students that one would choose from: the hinted ones, and the control.
 NO_RIVALS = (OURS, CONTROL)
