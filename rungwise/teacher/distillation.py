@@ -54,7 +54,7 @@ def distil(
     Returns
     -------
     student : nn.Sequential
-        Maps what the teacher reads, as float32, to estimates of its scores, (n_samples, n_outputs): a linear layer of
+        On the CPU. Maps what the teacher reads, as float32, to its scores, (n_samples, n_outputs): a linear layer of
         ``n_hints`` estimates for each of the teacher's layers, the activation after each, and a linear layer.
 
     Raises
