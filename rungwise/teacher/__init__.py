@@ -2,7 +2,8 @@
 
 from rungwise.teacher.base import Teacher
 from rungwise.teacher.circuit import CircuitTeacher
+from rungwise.teacher.distillation import distil
 from rungwise.teacher.hints import Hints
 from rungwise.teacher.module import ModuleTeacher
 
-__all__ = ["CircuitTeacher", "Hints", "ModuleTeacher", "Teacher"]
+__all__ = ["CircuitTeacher", "Hints", "ModuleTeacher", "Teacher", "distil"]

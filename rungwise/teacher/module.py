@@ -68,7 +68,7 @@ class ModuleTeacher(Teacher):
                 f"layers must be a sequence of names of submodules, at least one and none twice, among {known}, "
                 f"however: layers={layers!r}"
             )
-        self.medians = [np.median(layer, axis=0) for layer in self._activations(X)]
+        self.medians = [np.median(layer, axis=0) for layer in self.activations(X)]
 
     def neurons(self, X: Any) -> list[np.ndarray]:
         """Return the values of each layer's neurons, lowest layer first: int8 ±1 of shape (n_samples, n_neurons).
@@ -82,7 +82,7 @@ class ModuleTeacher(Teacher):
         ValueError
             If X has no row, or activations of another shape than the rows of the medians.
         """
-        activations = self._activations(X)
+        activations = self.activations(X)
         for name, layer, median in zip(self.layers, activations, self.medians, strict=True):
             if layer.shape[1] != len(median):
                 raise ValueError(
@@ -109,6 +109,22 @@ class ModuleTeacher(Teacher):
         ValueError
             If X has no row, or the module returns another shape.
         """
+        scores = self.scores(X)
+        chosen = scores > 0 if scores.shape[1] == 1 else scores.argmax(axis=1)[:, None] == np.arange(scores.shape[1])
+        return np.where(chosen, 1, -1).astype(np.int8)
+
+    def scores(self, X: Any) -> np.ndarray:
+        """Return what the module returns: float32 of shape (n_samples, n_outputs).
+
+        Parameters
+        ----------
+        X : array or Tensor of shape (n_samples, ...), at least one row
+
+        Raises
+        ------
+        ValueError
+            If X has no row, or the module returns another shape.
+        """
         returned = [output for _, output in self._run(X, layers=())]
         first = returned[0]
         if not isinstance(first, Tensor) or first.ndim not in (1, 2):
@@ -118,12 +134,20 @@ class ModuleTeacher(Teacher):
                 f"however: {found}"
             )
         scores = torch.cat(returned).float().cpu().numpy()
-        scores = scores.reshape(len(scores), -1)
-        chosen = scores > 0 if scores.shape[1] == 1 else scores.argmax(axis=1)[:, None] == np.arange(scores.shape[1])
-        return np.where(chosen, 1, -1).astype(np.int8)
+        return scores.reshape(len(scores), -1)
 
-    def _activations(self, X: Any) -> list[np.ndarray]:
-        """Return the activations of each layer, float32 of shape (n_samples, n_neurons)."""
+    def activations(self, X: Any) -> list[np.ndarray]:
+        """Return the activations of each layer, lowest layer first: float32 of shape (n_samples, n_neurons).
+
+        Parameters
+        ----------
+        X : array or Tensor of shape (n_samples, ...), at least one row
+
+        Raises
+        ------
+        ValueError
+            If X has no row, or a layer is not of the kind described.
+        """
         batches = [recorded for recorded, _ in self._run(X, self.layers)]
         return [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
 
