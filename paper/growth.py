@@ -69,21 +69,22 @@ class Series:
 
 def series(quick: bool) -> list[Series]:
     """Return what is measured. Sizes are as large as the time allows: a fit takes about the cube of the monomials."""
-    width = 1024 if quick else 2048
-    depths = (1, 2, 4) if quick else (1, 2, 4, 6)
+    # Wide beside what is needed of the examples: else more of them make up for the width, and the slope is steeper.
+    width = 1024 if quick else 4096
+    depths = (1, 2, 4) if quick else (1, 2, 3, 4)
     inputs = {1: (10, 20, 40), 2: (10, 13, 17), 3: (10, 12, 14)}
     if not quick:
-        inputs = {1: (12, 25, 50, 100), 2: (12, 16, 20, 26), 3: (12, 14, 16)}
+        inputs = {1: (12, 25, 50, 100), 2: (12, 16, 20, 26), 3: (10, 12, 14, 16)}
     flat = {"labels": N_LABELS, "depth": 1}
-    two_levels = {"inputs": 12, "degree": 2, "depth": 2, "width": 1024}
-    chain = {"inputs": 12 if quick else 16, "labels": 1, "degree": 2, "width": 1024}
+    two_levels = {"inputs": 12, "degree": 2, "depth": 2, "width": width}
+    chain = {"inputs": 12, "labels": 1, "degree": 2, "width": width}
     return [
         *(Series("examples", "inputs", d, {"degree": k, **flat, "width": width}) for k, d in inputs.items()),
         Series("examples", "inputs", (12, 32, 100), {"degree": 2, **flat}, "sparse"),
-        Series("width", "inputs", inputs[2], {"degree": 2, **flat, "examples": 2000 if quick else 2500}),
+        Series("width", "inputs", inputs[2], {"degree": 2, **flat, "examples": 2000 if quick else 4000}),
         Series("examples", "degree", (1, 2, 3), {"inputs": 11 if quick else 12, **flat, "width": width}),
-        Series("examples", "labels", (6, 10, 16), two_levels),
-        Series("blocks", "depth", depths, {**chain, "examples": 2000}),
+        Series("examples", "labels", (4, 6, 9, 13), two_levels),
+        Series("blocks", "depth", depths, {**chain, "examples": 2000 if quick else 4000}),
         Series("examples", "depth", depths, chain),
     ]
 
