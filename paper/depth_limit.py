@@ -39,7 +39,7 @@ SHALLOW, DEEP = "network, one hidden layer", "residual network, end to end"
 KERNELS = {depth: f"kernel of {depth} layer{'s' if depth > 1 else ''}" for depth in KERNEL_DEPTHS}
 PEERS = (CASCADE, SHALLOW, DEEP, *KERNELS.values())
 # Seconds for which the best learning rate of a network is trained, after a fifth of it for each of three.
-BUDGET, QUICK_BUDGET = 10.0, 1.0
+BUDGET, QUICK_BUDGET = 12.0, 1.0
 
 
 def measure(quick: bool, seed: int, report: Callable[[str], None]) -> dict:
