@@ -25,8 +25,8 @@ TARGET = "target"
 
 
 def rungs(n: int, rng: np.random.Generator) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return X and the labels of four levels of 12 gates; the target is one of the fourth."""
-    X, Y, model = make_hierarchy(n, N_INPUTS, 4, 12, random_state=rng)
+    """Return X and the labels of four levels of 8 gates; the target is one of the fourth."""
+    X, Y, model = make_hierarchy(n, N_INPUTS, 4, 8, random_state=rng)
     names = [f"level{level}_{j}" for j, level in enumerate(model.level)]
     labels = pd.DataFrame(Y.astype(float), columns=names)
     # Of the labels on the target's level, only the target is there.
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rows, and no values of labels")
     parser.add_argument("--case", action="append", choices=CASES, help="only this one; may be given more than once")
-    parser.add_argument("--rows", type=int, default=2000, help="training rows (quick: 300)")
+    parser.add_argument("--rows", type=int, default=1000, help="training rows (quick: 300)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("benchmark-results"), help="folder of limits.json")
     options = parser.parse_args(arguments)
@@ -139,7 +139,8 @@ def run(name: str, n: int, seed: int, valued: bool) -> dict:
         "hierarchy": str(hierarchy),
     }
     if valued:
-        value = label_value(RungwiseClassifier(features="sparse", random_state=seed), X[:n], labels[:n], target=TARGET)
+        quick = RungwiseClassifier(features="sparse", random_state=seed)
+        value = label_value(quick, X[:n], labels[:n], target=TARGET, n_splits=2, n_orders=2)
         best = value.frame.iloc[0]
         result |= {
             "value: error by itself": value.error_by_itself,

@@ -19,7 +19,8 @@ def result():
         ]
         names = {"d": setting.d, "k": setting.k, "awareness": setting.awareness, "noise": setting.noise}
         runs.append({**names, "name": setting.name, **thresholds(setting, points), "points": points})
-    settings = {"inputs": 16, "layers": 4, "fan-in": 3, "examples": 100, "test examples": 50, "width": 8, "folds": 3}
+    settings = {"inputs": 16, "layers": 4, "fan-in": 3, "examples": 100, "test examples": 50, "width": 8}
+    settings |= {"folds": 3, "most blocks": 5}
     return {"settings": {**settings, "target": 0.01, "failure probability": 0.1}, "runs": runs}
 
 
