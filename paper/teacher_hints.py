@@ -57,19 +57,24 @@ def n_hints(d: int) -> dict[str, int]:
     return dict(zip(COLUMNS, (0, d // 2, d, 2 * d, 4 * d, 8 * d, d * d), strict=True))
 
 
+def plan(quick: bool) -> list[tuple[Setting, tuple[str, ...]]]:
+    """Return the teachers, and how many hints of each are tried, by the names of `COLUMNS`."""
+    if quick:
+        return [(Setting(8), ("0", "d", "d²")), (Setting(8, awareness=0.5, noise=0.02), ("d²",))]
+    others = (
+        Setting(12, k=1),
+        Setting(12, k=5),
+        Setting(12, awareness=0.5),
+        Setting(12, noise=0.02),
+        Setting(12, awareness=0.5, noise=0.02),
+    )
+    return [*((Setting(d), COLUMNS) for d in (8, 12, 16)), *((setting, ("0", "d", "4d", "d²")) for setting in others)]
+
+
 def measure(quick: bool, seed: int, report: Callable[[str], None]) -> dict:
     n = 1000 if quick else 3000
-    few, all_columns = ("0", "d", "4d", "d²"), COLUMNS
-    plan: list[tuple[Setting, tuple[str, ...]]] = [(Setting(8), ("0", "d", "d²") if quick else all_columns)]
-    if not quick:
-        plan += [(Setting(12), all_columns), (Setting(16), all_columns)]
-    d = 8 if quick else 12
-    others = [Setting(d, awareness=0.5, noise=0.02)]
-    if not quick:
-        others += [Setting(d, k=1), Setting(d, k=5), Setting(d, awareness=0.5), Setting(d, noise=0.02)]
-    plan += [(setting, ("d²",) if quick else few) for setting in others]
     runs = []
-    for setting, columns in plan:
+    for setting, columns in plan(quick):
         points = []
         for column in columns:
             report(f"{setting.name}: {column} hints of each layer")
@@ -89,7 +94,8 @@ def measure_point(setting: Setting, q: int, n: int, seed: int, n_layers: int = N
     Y, truth = teacher.outputs(X).astype(np.float32), teacher.outputs(X_test).astype(np.float32)
     hints = None
     if q:
-        hints = teacher.hints(X, q, setting.k, setting.awareness, setting.noise, random_state=seed)
+        rng = np.random.default_rng([seed, 2])
+        hints = teacher.hints(X, q, setting.k, setting.awareness, setting.noise, random_state=rng)
         Y, truth = np.hstack([hints.Y, Y]), np.hstack([hints.on(X_test), truth])
     learner = RungwiseClassifier(
         LearnedFeatures(WIDTH, DROPOUT), n_folds=N_FOLDS, max_depth=MAX_DEPTH, random_state=seed
