@@ -25,8 +25,8 @@ TARGET = "target"
 
 
 def rungs(n: int, rng: np.random.Generator) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return X and the labels of four levels of 8 gates; the target is one of the fourth."""
-    X, Y, model = make_hierarchy(n, N_INPUTS, 4, 8, random_state=rng)
+    """Return X and the labels of four levels of 12 gates; the target is one of the fourth."""
+    X, Y, model = make_hierarchy(n, N_INPUTS, 4, 12, random_state=rng)
     names = [f"level{level}_{j}" for j, level in enumerate(model.level)]
     labels = pd.DataFrame(Y.astype(float), columns=names)
     # Of the labels on the target's level, only the target is there.
@@ -140,7 +140,7 @@ def run(name: str, n: int, seed: int, valued: bool) -> dict:
     }
     if valued:
         quick = RungwiseClassifier(features="sparse", random_state=seed)
-        value = label_value(quick, X[:n], labels[:n], target=TARGET, n_splits=2, n_orders=2)
+        value = label_value(quick, X[:n], labels[:n], target=TARGET, n_splits=2, n_orders=1)
         best = value.frame.iloc[0]
         result |= {
             "value: error by itself": value.error_by_itself,
