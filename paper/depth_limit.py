@@ -132,28 +132,30 @@ def _ticks(panel: Any, depth: list[int]) -> None:
 
 def describe(result: dict) -> str:
     settings = result["settings"]
-    small = ", small networks at one learning rate" if settings["small networks"] else ""
+    small = "; small networks, one learning rate" if settings["small networks"] else ", out of three"
     kernel_depths = ", ".join(map(str, settings["kernel depths"]))
+    n_penalties = len(settings["kernel penalties"])
+    verdicts = "\n".join(f"- {_verdict(result, family)}" for family in FAMILIES)
     return f"""\
 Error of the labels at the top on unseen examples, by logical depth. rungwise (default settings) and the cascade, which
 is the same with at most log2(depth) blocks, see the labels of all gates; the others see those at the top.
 
 {_table(result)}
 
-{" ".join(_verdict(result, family) for family in FAMILIES)}
+{verdicts}
 
-Peers choose on a tenth of the examples. Kernels are those of random ReLU networks of {kernel_depths} hidden layers
-(β = {settings["kernel beta"]:g}); the table has the best one of each row, chosen by its test error, in its favour, with
-a penalty chosen out of {len(settings["kernel penalties"])}. Networks are trained for at most
-{settings["network budget, seconds"]:g} seconds with their best learning rate, and stop early{small}. The cascade may
-choose between gates and forests.
+Peers choose on a tenth of the examples: the cascade between gates and forests; kernels (those of random ReLU networks
+of {kernel_depths} hidden layers, β = {settings["kernel beta"]:g}) their ridge penalty, out of {n_penalties}; networks
+when to stop, and their learning rate, with which they are trained for at most
+{settings["network budget, seconds"]:g} s{small}. The table has the kernel that is best on the test examples.
 
-Where this is not the theorem's setting: that nothing shallow computes a function is a conjecture, for iterated circuits
-and rule 110 in general and not for these instances; products do have circuits of logarithmic depth, and the depth here
-is that of the array which made the labels. Failures of peers are failures to learn from so many examples in so much
-time. What the labels on the way are worth is shown by the cascade: it sees them, too. The labels of the multiplier and
-the circuits are gates of few bits, which rungwise recognises as such; random features, the theorem's blocks, are
-measured elsewhere."""
+Where this is not the theorem's setting: rungwise recognises gates of few bits as such; random features, the theorem's
+blocks, are measured elsewhere. A block settles gates of up to three bits, and so climbs several of the multiplier's
+nors at once. That nothing shallow computes a function is a conjecture, about circuits and rule 110 in general and not
+about these instances, and products do have circuits of logarithmic depth: depth here is that of the circuit which made
+the labels. Peers fail to learn from so many examples in so much time; the cascade shows what depth adds to the labels
+on the way, which it sees, too. In the first two families the number of labels grows with depth, and so does the time
+that a block takes."""
 
 
 def _table(result: dict) -> str:
