@@ -103,7 +103,7 @@ def flatten(problem: Problem) -> FlatProblem:
     X, tests = problem.X, problem.X_tests
     if problem.neighborhood is not None:
         size = X.shape[1]
-        X, tests = _windows(X, size), [_windows(test, size) for test in tests]
+        X, tests = windows(X, size), [windows(test, size) for test in tests]
     Y, note = problem.Y.reshape(-1, problem.Y.shape[-1]), ""
     complete = ~np.isnan(Y).any(axis=1)
     if not complete.all():
@@ -129,7 +129,7 @@ def not_predicted(shape: tuple[int, ...]) -> np.ndarray:
     return np.full(shape, NOT_PREDICTED, dtype=np.int8)
 
 
-def _windows(X: np.ndarray, size: int) -> np.ndarray:
+def windows(X: np.ndarray, size: int) -> np.ndarray:
     """Return for every cell of rings, (n, n_positions, d), the cells around it, (n · n_positions, size · d)."""
     n, n_positions, _ = X.shape
     seen = (np.arange(n_positions)[:, None] + np.arange(size) - size // 2) % n_positions

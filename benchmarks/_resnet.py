@@ -122,9 +122,12 @@ def masked_loss(scores: Tensor, y: Tensor) -> Tensor:
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 
-def end_to_end(problem: Problem, labels: np.ndarray) -> Answers:
-    """Train on some labels: every learning rate for a while, then the best one to the end."""
-    n_blocks = affordable_blocks(problem, len(labels))
+def end_to_end(problem: Problem, labels: np.ndarray, n_blocks: int | None = None) -> Answers:
+    """Train on some labels: every learning rate for a while, then the best one to the end.
+
+    Without a number of blocks it is `affordable_blocks`.
+    """
+    n_blocks = n_blocks or affordable_blocks(problem, len(labels))
     trials = []
     for rate in LEARNING_RATES[1:2] if problem.quick else LEARNING_RATES:
         trials.append(Training(problem, labels, n_blocks, rate))
