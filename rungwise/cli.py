@@ -304,13 +304,14 @@ def _predictions(classifier: Any, rows: "pd.DataFrame", proba: bool) -> "pd.Data
 
 def _print_ladder(ladder: "pd.DataFrame") -> None:
     """Print one row per label, lowest level first, labels that were never learned last."""
-    table = Table("label", "level", "stands on", "honest error", title="The ladder")
+    table = Table("label", "level", "stands on", "honest\nerror", "by fre-\nquency", title="The ladder")
     for row in ladder.sort_values(
         "level", key=lambda level: level.where(level > 0, level.max() + 1), kind="stable"
     ).itertuples():
         level = str(row.level) if row.level > 0 else "never"
         stands_on = row.formula or ", ".join(row.parents)
-        table.add_row(Text(str(row.label)), level, Text(stands_on), f"{row.honest_error:.3f}")
+        errors = f"{row.honest_error:.3f}", f"{row.frequency_error:.3f}"
+        table.add_row(Text(str(row.label)), level, Text(stands_on), *errors)
     for column in table.columns:
         column.overflow = "fold"  # a name that is too wide breaks over lines: nothing is cut off
     Console().print(table)

@@ -477,13 +477,15 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         np.add.at(features, source, importance[:n_inputs])
         # A label that no block changed is predicted by its frequency.
         changed = np.any([report.taken.numpy() for report in fitted.reports], axis=0) if fitted.reports else False
-        error = np.where(changed, fitted.error.cpu().numpy(), fitted.prior_error.cpu().numpy())
+        by_frequency = fitted.prior_error.cpu().numpy()
+        error = np.where(changed, fitted.error.cpu().numpy(), by_frequency)
         return Hierarchy(
             feature_names=tuple(names),
             label_names=self._coding.names,
             level=find_levels(losses, prior_loss),
             importance=np.vstack([features, importance[n_inputs:]]),
             honest_error=error,
+            frequency_error=by_frequency,
             formulas=self._formulas(fitted, inputs, len(names)),
         )
 

@@ -37,6 +37,8 @@ class Hierarchy:
         shuffled, in the block that taught it. Inputs and labels that say the same share the credit.
     honest_error : ndarray of shape (n_labels,)
         Error rate on training rows, each judged by a model that had not seen it, or by one too simple to memorise it.
+    frequency_error : ndarray of shape (n_labels,)
+        The same of predicting each label by its frequency: what a label that was learned is better than.
     formulas : mapping of int to Formula
         For each label (by index) that was settled by one.
     """
@@ -46,6 +48,7 @@ class Hierarchy:
     level: np.ndarray
     importance: np.ndarray
     honest_error: np.ndarray
+    frequency_error: np.ndarray
     formulas: Mapping[int, Formula] = field(default_factory=dict)
 
     def formula(self, label: str | int) -> Formula | None:
@@ -92,17 +95,23 @@ class Hierarchy:
         return graph
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a pandas DataFrame with a row for each label: label, level, parents, formula, honest_error.
+        """Return a pandas DataFrame with a row for each label.
 
-        The formula is text, empty where none was found.
+        Columns: label, level, parents, formula (text, empty where none was found), honest_error, frequency_error.
         """
         import pandas as pd
 
-        rows = [
-            (label, int(self.level[j]), self.parents(j), self._formula_text(j), float(self.honest_error[j]))
-            for j, label in enumerate(self.label_names)
-        ]
-        frame = pd.DataFrame(rows, columns=["label", "level", "parents", "formula", "honest_error"])
+        indices = range(len(self.label_names))
+        frame = pd.DataFrame(
+            {
+                "label": self.label_names,
+                "level": self.level.astype(int),
+                "parents": [self.parents(j) for j in indices],
+                "formula": [self._formula_text(j) for j in indices],
+                "honest_error": self.honest_error,
+                "frequency_error": self.frequency_error,
+            }
+        )
         return frame.sort_values(["level", "label"], key=_never_last, ignore_index=True)
 
     def __str__(self) -> str:

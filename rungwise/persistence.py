@@ -171,6 +171,7 @@ def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any
         "level": clf.hierarchy_.level,
         "importance": clf.hierarchy_.importance,
         "honest_error": clf.hierarchy_.honest_error,
+        "frequency_error": clf.hierarchy_.frequency_error,
     }
     if clf.reducer_ is not None:
         arrays |= {f"reducer.{key}": value for key, value in clf.reducer_.to_tensors().items()}
@@ -264,6 +265,7 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
         level=tensors["level"].numpy(),
         importance=tensors["importance"].numpy(),
         honest_error=tensors["honest_error"].numpy(),
+        frequency_error=tensors["frequency_error"].numpy(),
         formulas={int(label): Formula.from_dict(state) for label, state in description["formulas"].items()},
     )
     clf.history_ = pd.DataFrame(description["history"])

@@ -147,6 +147,7 @@ def test_long_formulas_and_parents_fold_in_a_narrow_terminal(capsys, monkeypatch
             "parents": [["x"], parents],
             "formula": [f"and({', '.join(parents)})", ""],
             "honest_error": [0.0, 0.1],
+            "frequency_error": [0.5, 0.4],
         }
     )
     _print_ladder(ladder)

@@ -17,9 +17,8 @@ def example():
             [5.0, 5.0, 5.0, 9.0],
         ]
     )
-    return Hierarchy(
-        ("u", "v"), ("a", "b", "c", "never"), np.array([1, 2, 2, 0]), importance, np.array([0, 0.1, 0.2, 0.5])
-    )
+    errors, by_frequency = np.array([0, 0.1, 0.2, 0.5]), np.array([0.5, 0.4, 0.3, 0.5])
+    return Hierarchy(("u", "v"), ("a", "b", "c", "never"), np.array([1, 2, 2, 0]), importance, errors, by_frequency)
 
 
 def test_parents_are_inputs_and_lower_labels_in_order_of_importance():
@@ -35,7 +34,7 @@ def test_label_never_learned_has_no_parents():
 
 
 def test_entry_that_is_not_missed_is_no_parent():
-    hierarchy = Hierarchy(("u",), ("a",), np.array([1]), np.array([[-0.5], [1.0]]), np.zeros(1))
+    hierarchy = Hierarchy(("u",), ("a",), np.array([1]), np.array([[-0.5], [1.0]]), np.zeros(1), np.ones(1))
     assert hierarchy.parents("a") == []
 
 
@@ -62,7 +61,7 @@ def test_graph_holds_every_name_and_the_edges():
 def test_graph_has_no_cycles_whatever_the_importance(seed):
     rng = np.random.default_rng(seed)
     names = tuple("abcdefgh")
-    hierarchy = Hierarchy(names[:3], names, rng.integers(0, 4, 8), rng.normal(size=(11, 8)), np.zeros(8))
+    hierarchy = Hierarchy(names[:3], names, rng.integers(0, 4, 8), rng.normal(size=(11, 8)), np.zeros(8), np.zeros(8))
     graph = hierarchy.to_networkx()
     assert nx.is_directed_acyclic_graph(graph)
     # A label may be called as a feature is.
@@ -76,11 +75,12 @@ def test_graph_has_no_cycles_whatever_the_importance(seed):
 
 def test_frame_has_a_row_for_each_label_and_ends_with_those_never_learned():
     frame = example().to_frame()
-    assert frame.columns.tolist() == ["label", "level", "parents", "formula", "honest_error"]
+    assert frame.columns.tolist() == ["label", "level", "parents", "formula", "honest_error", "frequency_error"]
     assert frame["label"].tolist() == ["a", "b", "c", "never"]
     assert frame["level"].tolist() == [1, 2, 2, 0]
     assert frame["parents"].tolist() == [["u"], ["a", "u"], ["a"], []]
     assert frame["honest_error"].tolist() == [0, 0.1, 0.2, 0.5]
+    assert frame["frequency_error"].tolist() == [0.5, 0.4, 0.3, 0.5]
 
 
 def test_text_lists_levels_from_the_lowest():
