@@ -304,7 +304,7 @@ def _predictions(classifier: Any, rows: "pd.DataFrame", proba: bool) -> "pd.Data
 
 def _print_ladder(ladder: "pd.DataFrame") -> None:
     """Print one row per label, lowest level first, labels that were never learned last."""
-    table = Table("label", "level", "stands on", "honest\nerror", "by fre-\nquency", title="The ladder")
+    table = Table("label", "level", "stands on", "honest\nerror", "by\nfrequency", title="The ladder")
     for row in ladder.sort_values(
         "level", key=lambda level: level.where(level > 0, level.max() + 1), kind="stable"
     ).itertuples():
