@@ -20,6 +20,7 @@ from rungwise.fitting.coherence import make_coherent
 from rungwise.fitting.folds import sort_into_folds
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.implications import find_implications
+from rungwise.fitting.label_sets import find_label_sets
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
 from rungwise.fitting.losses import LOSSES
 from rungwise.fitting.progress import ProgressBar
@@ -251,6 +252,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         self.network_ = fitted.network.to(device=device, dtype=dtype)
         self.n_blocks_ = len(fitted.reports)
         self.calibration_ = choose_calibration(fitted.estimates, signs, weights).cpu().numpy()
+        honest = calibrate(fitted.estimates, torch.from_numpy(self.calibration_).to(fitted.estimates.device))
+        self._label_sets = find_label_sets(honest, signs, weights, grouping.unit.to(device))
         self._implications = np.empty((0, 2), dtype=np.int64)
         if self.coherent:
             self._implications = find_implications(signs, weights, grouping.unit.to(device))
@@ -264,8 +267,16 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         return log_odds[:, 0] if self._coding.kind == "binary" else log_odds
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the likelier value of every label, (n_samples, n_labels), written as in training."""
+        """Return the likeliest labels of every row, (n_samples, n_labels), written as in training.
+
+        Where label sets repeat in the training rows, that is one of them unless all are much less likely than what the
+        labels say one by one: so that labels which exclude each other are not predicted together. Otherwise, and for
+        one column of y, it is the likelier value of every label.
+        """
         log_odds = self._log_odds(X)
+        if self._coding.kind == "multilabel":
+            present = self._label_sets.decode(log_odds.reshape(-1, log_odds.shape[-1]))
+            log_odds = np.where(present, 1, -1).reshape(log_odds.shape)
         return self._coding.decode(log_odds)
 
     def predict_proba(self, X: Any) -> np.ndarray:

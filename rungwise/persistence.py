@@ -24,6 +24,7 @@ from rungwise import __version__
 from rungwise.device import find_device
 from rungwise.estimator import RungwiseClassifier
 from rungwise.features import FEATURE_MAPS, LAYERS
+from rungwise.fitting.label_sets import LabelSets
 from rungwise.formula import Formula
 from rungwise.hierarchy import Hierarchy
 from rungwise.neighborhood import Neighborhood
@@ -168,6 +169,8 @@ def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any
         **{f"standardizer.{key}": value for key, value in clf.standardizer_.to_tensors().items()},
         "calibration": clf.calibration_,
         "implications": clf._implications,
+        "label_sets": clf._label_sets.sets,
+        "label_set_penalty": np.array(clf._label_sets.penalty),
         "level": clf.hierarchy_.level,
         "importance": clf.hierarchy_.importance,
         "honest_error": clf.hierarchy_.honest_error,
@@ -251,6 +254,7 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     clf.reducer_ = WideReducer.from_tensors(reducer) if reducer else None
     clf.calibration_ = tensors["calibration"].numpy()
     # Models of before there were implications know none.
+    clf._label_sets = LabelSets(tensors["label_sets"].numpy(), float(tensors["label_set_penalty"]))
     clf._implications = tensors.get("implications", torch.empty(0, 2, dtype=torch.int64)).numpy()
     clf.n_features_in_ = description["n_features"]
     if description["feature_names"] is not None:
