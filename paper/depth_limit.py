@@ -157,8 +157,7 @@ blocks, are measured elsewhere. A block settles gates of up to three bits, and s
 nors at once. That nothing shallow computes a function is a conjecture, about circuits and rule 110 in general and not
 about these instances, and products do have circuits of logarithmic depth: depth here is that of the circuit which made
 the labels. Peers fail to learn from so many examples in so much time; the cascade shows what depth adds to the labels
-on the way, which it sees, too. In the first two families the number of labels grows with depth, and so does the time
-that a block takes."""
+on the way, which it sees, too. The number of labels grows with depth, and so does the time that a block takes."""
 
 
 def _table(result: dict) -> str:

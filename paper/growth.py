@@ -159,7 +159,7 @@ def _make(sizes: dict[str, int], n: int, seed: int) -> tuple[np.ndarray, np.ndar
         X, Y, model = make_parity(n, d, random_state=seed)
         return X, Y[:, :depth], model.level[:depth]
     rng = np.random.default_rng(seed)
-    parents = [(_subsets(rng, range(d), degree, n_labels))]
+    parents = [_subsets(rng, range(d), degree, n_labels)]
     if depth == 2:
         parents.append(_subsets(rng, range(d, d + n_labels), degree, n_labels, parents[0]))
     functions = [

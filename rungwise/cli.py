@@ -224,8 +224,8 @@ def value(
 def levels(model: ModelPath) -> None:
     """Print the ladder that a model found.
 
-    For each label: its level, the formula or else the labels that it stands on, and its error on rows held out while
-    training.
+    For each label: its level, the formula or else the labels that it stands on, its error on rows held out while
+    training, and the error of predicting it by its frequency.
     """
     import rungwise
 

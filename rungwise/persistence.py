@@ -269,7 +269,8 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
         level=tensors["level"].numpy(),
         importance=tensors["importance"].numpy(),
         honest_error=tensors["honest_error"].numpy(),
-        frequency_error=tensors["frequency_error"].numpy(),
+        # Nor was it kept from the first.
+        frequency_error=tensors.get("frequency_error", torch.full_like(tensors["honest_error"], torch.nan)).numpy(),
         formulas={int(label): Formula.from_dict(state) for label, state in description["formulas"].items()},
     )
     clf.history_ = pd.DataFrame(description["history"])

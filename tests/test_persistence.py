@@ -157,6 +157,14 @@ def test_file_of_before_there_were_implications_is_read(fitted, path):
     assert loaded.implications_ == []
 
 
+def test_file_without_errors_of_the_frequency_is_read(fitted, path):
+    rewrite(path, lambda description: None, without=["frequency_error"])
+    clf, X = fitted
+    loaded = rungwise.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert np.isnan(loaded.hierarchy_.frequency_error).all()
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" * 50, b"\x80\x04\x95" * 30, b'{"a": 1}' * 20])
 def test_foreign_file_is_refused(tmp_path, content):
     (tmp_path / "m").write_bytes(content)

@@ -1,7 +1,8 @@
 """Learned features: two-layer networks of the stream, W1 trained together with W2.
 
 Gradient descent on one block at a time, as in the paper, but through both of its layers. For every fold a network is
-trained without the fold's rows, and speaks honestly about them; the fitted layer is the mean of these networks.
+trained without the fold's rows, and speaks honestly about them; of many rows, two networks do so for half of the folds
+each. The fitted layer is the mean of these networks.
 """
 
 from collections.abc import Sequence
@@ -97,7 +98,7 @@ class LearnedFeatures:
         check_fraction("dropout", self.dropout)
 
     def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions | None:
-        """Train a network for every fold; see `rungwise.features.HonestFeatureMap`.
+        """Train networks that have not seen each other's rows; see `rungwise.features.HonestFeatureMap`.
 
         None if there are more entries than rows: such a network would learn the rows by heart.
         """

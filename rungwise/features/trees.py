@@ -153,9 +153,11 @@ class TreeFeatures:
         targets, row_weights = filled_targets(objective)
         positives, weights = ((1 + targets) / 2).cpu().double().numpy(), row_weights.cpu().double().numpy()
         values, unit = stream.cpu().float().numpy(), grouping.unit.cpu().numpy()
+        # Where few rows are annotated, a sample of all would often hold none of them.
+        weighted = np.unique(unit[weights > 0])
         seeds = torch.randint(2**31 - 1, (self.n_trees,), generator=generator).tolist()
         grown = Parallel(n_jobs=cpu_count(), backend="threading")(
-            delayed(self._grow)(values, positives, weights, unit, seed) for seed in seeds
+            delayed(self._grow)(values, positives, weights, unit, weighted, seed) for seed in seeds
         )
         forest = _Forest(grown, positives, weights)
         link = objective.loss.link
@@ -167,11 +169,17 @@ class TreeFeatures:
         return Opinions(layer, express(torch.from_numpy(forest.out_of_bag()).to(stream), link), importance)
 
     def _grow(
-        self, values: np.ndarray, outputs: np.ndarray, weights: np.ndarray, unit: np.ndarray, seed: int
+        self,
+        values: np.ndarray,
+        outputs: np.ndarray,
+        weights: np.ndarray,
+        unit: np.ndarray,
+        weighted: np.ndarray,
+        seed: int,
     ) -> "_Grown":
         random = np.random.RandomState(seed)
-        n_units = int(unit.max()) + 1
-        count = np.bincount(random.randint(n_units, size=n_units), minlength=n_units)[unit]
+        sample = weighted[random.randint(len(weighted), size=len(weighted))]
+        count = np.bincount(sample, minlength=int(unit.max()) + 1)[unit]
         if outputs.shape[1] > _MAX_OUTPUTS:
             outputs = outputs @ random.standard_normal((outputs.shape[1], _MAX_OUTPUTS))
         drawn = (count > 0) & (weights > 0)

@@ -113,7 +113,7 @@ def _newton(scores: Tensor, smoothed: Tensor, weights: Tensor, intercept: Tensor
     # Relative to the total weight; only there to keep the 2 x 2 systems of constant scores invertible.
     ridge = 1e-9 * weights.sum(0).clamp(min=1e-300)
     problem = _LogisticLoss(scores, smoothed, weights, ridge)
-    # Labels that have converged are left alone; the others are copied together when they have become few.
+    # Once half of the labels have converged, the others are copied together and go on without them.
     labels = torch.arange(len(slope), device=slope.device)
     a, b = slope.clone(), intercept.clone()
     current = problem.value(a, b)

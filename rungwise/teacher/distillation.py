@@ -77,12 +77,13 @@ def distil(
     """
     n_hints = check_whole("n_hints", n_hints, 1)
     (rng,) = spawn_generators(random_state, 1)
-    activation = activation or nn.ReLU()
+    activation = nn.ReLU() if activation is None else activation
+    layers, scores = teacher.activations(X), teacher.scores(X)
     inputs = X.detach().cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
     inputs = inputs.reshape(len(inputs), -1).astype(np.float64)
     if not np.isfinite(inputs).all():
         raise ValueError(f"X must be finite, however: {int((~np.isfinite(inputs)).sum())} entries are not")
-    targets = [choose_units(layer, n_hints, activation, rng) for layer in teacher.activations(X)] + [teacher.scores(X)]
+    targets = [*(choose_units(layer, n_hints, activation, rng) for layer in layers), scores]
 
     # Copies of a row share a fold: what speaks about a row must not have seen it.
     fold = assign_folds(find_units(inputs, seed=0), _N_FOLDS)

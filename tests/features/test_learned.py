@@ -73,6 +73,42 @@ def test_labels_of_a_fold_do_not_move_its_opinions(fold, short):
     assert (after.honest[others] - before.honest[others]).abs().amax() > 1e-3
 
 
+def test_two_networks_speak_about_each_others_rows_where_rows_are_many(monkeypatch, short):
+    monkeypatch.setattr(learned, "_MANY_ROWS", 90)
+    stream, signs = problem()
+    grouping = apart(90, 5)
+    opinions = train(LearnedFeatures(8), stream, signs, grouping)
+    assert len(opinions.layer.weight1) == 2
+    for row, fold in enumerate(grouping.fold.tolist()):
+        expected = 2 * outputs(opinions.layer, stream[row : row + 1], fold % 2)[0] - 1
+        assert opinions.honest[row].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_labels_that_show_nothing_keep_their_frequency():
+    stream, signs = problem()
+    coins = torch.where(torch.rand(90, 1, generator=seeded(5), dtype=torch.float64) < 0.3, 1.0, -1.0).double()
+    opinions = train(LearnedFeatures(8), stream, torch.cat([coins, signs[:, :1]], dim=1))
+    others = torch.randn(20, 4, generator=seeded(3), dtype=torch.float64)
+    said = opinions.layer(others)
+    assert torch.allclose(said[:, 0], coins.mean().expand(20), atol=0.01)
+    assert said[:, 1].std() > 0.1
+    for rows in apart(90).folds:  # that of the rows of the other folds
+        rest = torch.cat([coins[: rows.start], coins[rows.stop :]])
+        assert torch.allclose(opinions.honest[rows, 0], rest.mean().expand(30), atol=1e-5)
+
+
+def test_entries_that_say_nothing_are_not_read(short):
+    stream, signs = problem()
+    stream[:, 2] = 0.5
+    opinions = train(LearnedFeatures(4), stream, signs)
+    moved = stream.clone()
+    moved[:, 2] = 3
+    assert torch.equal(opinions.layer(moved), opinions.layer(stream))
+    assert opinions.importance(torch.tensor([0, 1]))[2].tolist() == [0, 0]
+    nothing = train(LearnedFeatures(4), torch.ones_like(stream), signs)
+    assert torch.allclose(nothing.layer(stream), nothing.layer(moved))
+
+
 def test_a_copy_is_a_weight():
     stream, signs = problem(60)
     weights = torch.ones_like(signs)

@@ -197,6 +197,18 @@ def test_rows_without_weight_are_ignored():
     assert torch.equal(one.layer(stream), two.layer(stream))
 
 
+def test_few_rows_with_weight_are_in_every_sample():
+    # As where a label is annotated on few rows only: a sample of all 400 would often hold none of the four.
+    stream, signs = problem(400, n_labels=1)
+    weights = torch.zeros_like(signs)
+    weights[:4] = 1
+    signs[:4, 0] = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
+    opinions = grow(TreeFeatures(30, min_leaf=2), stream, signs, weights=weights)
+    assert torch.isfinite(opinions.honest).all()
+    # All trees speak about the rows that none of them drew.
+    assert torch.allclose(opinions.honest[4:], opinions.layer(stream[4:]), atol=1e-6)
+
+
 def test_rows_that_every_tree_drew_get_the_frequency():
     stream, signs = problem(20)
     signs[:, 0] = torch.tensor([1.0] * 15 + [-1.0] * 5, dtype=torch.float64)

@@ -6,9 +6,11 @@ import torch
 
 from rungwise.datasets import make_hierarchy
 from rungwise.features import RandomFeatures
+from rungwise.fitting import layerwise
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
+from rungwise.fitting.proposals import make_proposals
 from rungwise.fitting.readout import PENALTIES
 from rungwise.hierarchy import find_levels
 
@@ -107,6 +109,20 @@ def test_reported_losses_are_the_losses_of_the_honest_estimates(loss):
     torch.testing.assert_close(fitted.reports[-1].loss_after, expected)
     wrong = ((fitted.estimates > 0) != (targets > 0)).double()
     torch.testing.assert_close(fitted.reports[-1].error_after, (shares * wrong).sum(0))
+
+
+def test_nothing_is_proposed_for_labels_that_are_nearly_exact(monkeypatch):
+    asked = []
+
+    def recording(training, labels, *options):
+        asked.append(labels.tolist())
+        return make_proposals(training, labels, *options)
+
+    monkeypatch.setattr(layerwise, "make_proposals", recording)
+    x = np.random.default_rng(0).choice([-1.0, 1.0], size=(800, 8))
+    *_, fitted = fit(x, np.stack([x[:, 0], x[:, :4].prod(axis=1)], axis=1), width=256)
+    assert asked == [[0, 1], [1]]
+    assert fitted.reports[0].loss_after[0] < 1e-3 * fitted.prior_loss[0]
 
 
 def test_prior_loss_is_the_loss_of_the_frequency():

@@ -99,6 +99,7 @@ def test_images_and_units_that_never_change_are_taken():
         (rows(10, 4), 0, "n_hints must be"),
         (np.full((10, 4), np.nan, dtype=np.float32), 5, "X must be finite, however: 40 entries are not"),
         (np.ones((10, 4), dtype=np.float32), 5, "at least 2"),
+        (rows(0, 4), 5, "X must have at least one row"),
     ],
 )
 def test_wrong_values_are_told(X, n_hints, message):
