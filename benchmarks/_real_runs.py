@@ -30,8 +30,10 @@ def measure(data: str, learner: str, seed: int) -> dict:
     probability = model.predict_proba(split.X_test)
     predicted = time.perf_counter()
     peak = peak_memory()
+    # Peers are asked for probabilities alone: what they predict is what is above 1/2.
+    labels = model.predict(split.X_test) if hasattr(model, "predict") else None
     return {
-        **score_probabilities(split.Y_test, probability),
+        **score_probabilities(split.Y_test, probability, labels),
         "fit s": fitted - began,
         "predict s": predicted - fitted,
         "start bytes": start,

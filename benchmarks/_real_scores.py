@@ -1,4 +1,4 @@
-"""Scores of label probabilities on test rows. A label counts as predicted where its probability is above 1/2."""
+"""Scores of label probabilities, and of the labels predicted, on test rows."""
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -15,7 +15,9 @@ MEASURES = {
 }
 
 
-def score_probabilities(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+def score_probabilities(
+    truth: np.ndarray, probability: np.ndarray, predicted: np.ndarray | None = None
+) -> dict[str, float]:
     """Return every one of `MEASURES`.
 
     Parameters
@@ -23,6 +25,8 @@ def score_probabilities(truth: np.ndarray, probability: np.ndarray) -> dict[str,
     truth : ndarray of shape (n, L)
         {0, 1}.
     probability : ndarray of shape (n, L)
+    predicted : ndarray of shape (n, L), optional
+        {0, 1}; by default the labels whose probability is above 1/2.
 
     Raises
     ------
@@ -33,7 +37,7 @@ def score_probabilities(truth: np.ndarray, probability: np.ndarray) -> dict[str,
         raise ValueError(f"probabilities must be of shape {truth.shape}, however: {probability.shape}")
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError(f"probabilities must be in [0, 1], however: {probability.min()} to {probability.max()}")
-    wrong = (probability > 0.5) != truth
+    wrong = (probability > 0.5 if predicted is None else predicted) != truth
     positive = truth.any(axis=0)
     varying = positive & ~truth.all(axis=0)
     return {

@@ -22,7 +22,7 @@ FORMATS = {
 }
 CAPTION = f"""\
 Means over seeds, on test rows. micro and macro AP: average precision, macro over labels with a positive; Hamming:
-share of wrong labels at probability 1/2; exact: share of rows with every label right; AUC: mean over labels that vary;
+share of wrong labels; exact: share of rows with every label right; AUC: mean over labels that vary;
 ECE: expected calibration error of all label entries pooled, {N_BINS} bins of equal width; fit / RF: fit time over the
 random forest's; peak: the most memory of the whole process, of which libraries and data take the first part."""
 

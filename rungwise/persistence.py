@@ -253,8 +253,10 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     reducer = {k: v.numpy() for k, v in part("reducer.").items()}
     clf.reducer_ = WideReducer.from_tensors(reducer) if reducer else None
     clf.calibration_ = tensors["calibration"].numpy()
-    # Models of before there were implications know none.
-    clf._label_sets = LabelSets(tensors["label_sets"].numpy(), float(tensors["label_set_penalty"]))
+    # Models of before there were label sets or implications know none.
+    clf._label_sets = LabelSets.none(network.n_labels)
+    if "label_sets" in tensors:
+        clf._label_sets = LabelSets(tensors["label_sets"].numpy(), float(tensors["label_set_penalty"]))
     clf._implications = tensors.get("implications", torch.empty(0, 2, dtype=torch.int64)).numpy()
     clf.n_features_in_ = description["n_features"]
     if description["feature_names"] is not None:

