@@ -84,7 +84,7 @@ def series(quick: bool) -> list[Series]:
         Series("width", "inputs", inputs[2], {"degree": 2, **flat, "examples": 2000 if quick else 4000}),
         Series("examples", "degree", (1, 2, 3), {"inputs": 11 if quick else 12, **flat, "width": width}),
         Series("examples", "labels", (4, 6, 9, 13), two_levels),
-        Series("blocks", "depth", depths, {**chain, "examples": 2000 if quick else 4000}),
+        Series("blocks", "depth", depths, {**chain, "examples": 1200}),
         Series("examples", "depth", depths, chain),
     ]
 
