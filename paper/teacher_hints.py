@@ -34,7 +34,7 @@ WIDTH, DROPOUT, N_FOLDS = 256, 0.0, 3
 # One for each layer, and one more: later blocks gain hardly anything, and cost as much.
 MAX_DEPTH = N_LAYERS + 1
 _TICKS = (0, 0.5, 1, 2, 4, 8, 16, 32)
-COLUMNS = ("0", "d/2", "d", "2d", "4d", "8d", "d²")
+COLUMNS = ("0", "d", "4d", "d²")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Setting:
 
 def n_hints(d: int) -> dict[str, int]:
     """Return the numbers of hints by the names of `COLUMNS`."""
-    return dict(zip(COLUMNS, (0, d // 2, d, 2 * d, 4 * d, 8 * d, d * d), strict=True))
+    return dict(zip(COLUMNS, (0, d, 4 * d, d * d), strict=True))
 
 
 def plan(quick: bool) -> list[tuple[Setting, tuple[str, ...]]]:
@@ -63,16 +63,17 @@ def plan(quick: bool) -> list[tuple[Setting, tuple[str, ...]]]:
     if quick:
         return [(Setting(8), ("0", "d", "d²")), (Setting(8, awareness=0.5, noise=0.02), ("d²",))]
     variants = (
-        Setting(8, k=1),
-        Setting(8, k=5),
-        Setting(8, awareness=0.5),
-        Setting(8, noise=0.02),
-        Setting(8, awareness=0.5, noise=0.02),
+        Setting(12, k=1),
+        Setting(12, k=5),
+        Setting(12, awareness=0.5),
+        Setting(12, noise=0.02),
+        Setting(12, awareness=0.5, noise=0.02),
     )
+    # Circuits of d = 8 are learned by heart, and with d = 16 a fit takes many minutes.
     return [
-        *((Setting(d), COLUMNS) for d in (8, 12, 16)),
-        *((setting, ("0", "d", "4d", "d²")) for setting in variants),
-        (Setting(12, awareness=0.5, noise=0.02), ("d²",)),  # one that takes minutes
+        (Setting(8), ("0", "d", "d²")),
+        (Setting(12), ("0", "d", "4d", "d²")),
+        *((setting, ("d²",)) for setting in variants),
     ]
 
 
@@ -156,7 +157,7 @@ def draw(result: dict, figure: Any) -> None:
     by_d, others, averages = figure.subplots(1, 3)
     runs = result["runs"]
     plain = [run for run in runs if run["k"] == 3 and run["awareness"] == 1 and not run["noise"]]
-    alike = [plain[0], *(run for run in runs if run not in plain)]
+    alike = [run for run in runs if run["d"] == runs[-1]["d"]]
     for panel, shown in ((by_d, plain), (others, alike)):
         for run in shown:
             _curve(panel, run, "error of the outputs")
@@ -218,7 +219,7 @@ def _table(runs: list[dict]) -> str:
 def _verdict(run: dict, target: float) -> str:
     first, last = run["points"][0], run["points"][-1]
     found = run["enough as measured"]
-    met = f"at most {target:.0%} from {found} hints of each layer on" if found is not None else f"never {target:.0%}"
+    met = f"at most {target:.0%} from {found} hints of each layer on" if found is not None else f"more than {target:.0%} at every number tried"
     start = f"{first['error of the outputs']:.1%} without hints, " if first["hints"] == 0 else ""
     return f"{run['name']}: {start}{last['error of the outputs']:.1%} with {last['hints']}; {met}."
 
