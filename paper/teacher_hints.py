@@ -219,7 +219,9 @@ def _table(runs: list[dict]) -> str:
 def _verdict(run: dict, target: float) -> str:
     first, last = run["points"][0], run["points"][-1]
     found = run["enough as measured"]
-    met = f"at most {target:.0%} from {found} hints of each layer on" if found is not None else f"more than {target:.0%} at every number tried"
+    met = f"more than {target:.0%} at every number tried"
+    if found is not None:
+        met = f"at most {target:.0%} from {found} hints of each layer on"
     start = f"{first['error of the outputs']:.1%} without hints, " if first["hints"] == 0 else ""
     return f"{run['name']}: {start}{last['error of the outputs']:.1%} with {last['hints']}; {met}."
 
