@@ -25,6 +25,7 @@ import numpy as np
 
 from paper._exponents import fewest, n_monomials, slope
 from paper._features import BETA, random_features
+from paper._markdown import markdown_table
 from paper._stages import blocks_needed, errors_by_level, staged_errors
 from rungwise import RungwiseClassifier
 from rungwise.datasets import make_parity
@@ -253,7 +254,7 @@ at the fixed width and examples ({unknown} runs); slopes are told where there ar
 
 def _table(found: list[dict]) -> str:
     head = ("needed", "grows", "features", "fixed", "least, mean over seeds", "slope", "monomials", "s")
-    rows = [head, ("---",) * len(head)]
+    rows = []
     for one in found:
         slopes = [_slope_text(one["slope"]), _slope_text(one["monomials slope"])]
         if one["features"] != "random" or one["needed"] == "blocks":
@@ -269,7 +270,7 @@ def _table(found: list[dict]) -> str:
                 f"{one['seconds']:.0f}",
             )
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(head, rows)
 
 
 def _values(points: list[dict]) -> list[int]:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from paper._features import BETA, random_features
+from paper._markdown import markdown_table
 from paper._stages import blocks_needed, diagonal, draw_errors, errors_by_level, staged_errors
 from rungwise import RungwiseClassifier
 from rungwise.datasets import make_hierarchy, make_parity
@@ -140,7 +141,7 @@ def _table(runs: list[dict], target: float) -> str:
         f"first block after which each level is within {target:.0%}",
         "s",
     )
-    rows = [head, ("---",) * len(head)]
+    rows = []
     for run in runs:
         needed = ("–" if block is None else str(block) for block in blocks_needed(run["error"], target))
         rows.append(
@@ -156,7 +157,7 @@ def _table(runs: list[dict], target: float) -> str:
                 f"{run['seconds']:.0f}",
             )
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(head, rows)
 
 
 def _verdict(run: dict, target: float) -> str:

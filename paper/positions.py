@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from paper._features import BETA, random_features
+from paper._markdown import markdown_table
 from paper._stages import blocks_needed, diagonal, draw_errors, staged_errors
 from rungwise import Neighborhood, RungwiseClassifier
 from rungwise.datasets import make_automaton
@@ -129,7 +130,7 @@ def _table(runs: list[dict], target: float) -> str:
         f"first block after which each step is within {target:.0%} (longest rings)",
         "s",
     )
-    rows = [head, ("---",) * len(head)]
+    rows = []
     for run in runs:
         worst = ", ".join(f"{length}: {max(errors[-1]):.2%}" for length, errors in run["error"].items())
         needed = blocks_needed(list(run["error"].values())[-1], target)
@@ -143,7 +144,7 @@ def _table(runs: list[dict], target: float) -> str:
                 f"{run['seconds']:.0f}",
             )
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(head, rows)
 
 
 def _verdict(run: dict, target: float) -> str:

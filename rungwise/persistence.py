@@ -24,6 +24,7 @@ from rungwise import __version__
 from rungwise.device import find_device
 from rungwise.estimator import RungwiseClassifier
 from rungwise.features import FEATURE_MAPS, LAYERS
+from rungwise.features.joined import build_layers, describe_layers
 from rungwise.fitting.label_sets import LabelSets
 from rungwise.formula import Formula
 from rungwise.hierarchy import Hierarchy
@@ -189,7 +190,7 @@ def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any
             "n_labels": network.n_labels,
             "link": network.link,
             "dtype": str(next(network.parameters(), torch.zeros(())).dtype),
-            "layers": [{"kind": layer.kind, "config": layer.config} for layer in layers],
+            "layers": describe_layers(layers),
         },
         "n_features": clf.n_features_in_,
         "feature_names": list(clf.feature_names_in_) if hasattr(clf, "feature_names_in_") else None,
@@ -240,10 +241,10 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     state = part("network.")
     blocks = [
         Block(
-            LAYERS[layer["kind"]].from_config(**layer["config"]),
+            layer,
             *(torch.zeros_like(state[f"blocks.{k}.{name}"]) for name in ("weight", "bias", "labels", "keep", "settle")),
         )
-        for k, layer in enumerate(shape["layers"])
+        for k, layer in enumerate(build_layers(shape["layers"]))
     ]
     network = ResidualNetwork(shape["n_inputs"], shape["n_labels"], blocks, shape["link"], clf.neighborhood)
     network.to(getattr(torch, shape["dtype"].removeprefix("torch."))).load_state_dict(state)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rungwise.features.joined import build_layers, describe_layers
+
 
 class BlendedOpinions(nn.Module):
     """A weighted sum of opinions about some of their labels, (n, n_some).
@@ -32,16 +34,12 @@ class BlendedOpinions(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """What `from_config` needs, beside the tensors, to build this layer again."""
-        layers = [{"kind": layer.kind, "config": layer.config} for layer in self.layers]
-        return {"layers": layers, "n_some": len(self.columns)}
+        return {"layers": describe_layers(self.layers), "n_some": len(self.columns)}
 
     @classmethod
     def from_config(cls, layers: list[dict[str, Any]], n_some: int) -> "BlendedOpinions":
         """Return a layer of zeros, to be filled by ``load_state_dict``."""
-        from rungwise.features import LAYERS
-
-        parts = [LAYERS[layer["kind"]].from_config(**layer["config"]) for layer in layers]
-        return cls(parts, torch.zeros(len(layers), n_some), torch.zeros(n_some, dtype=torch.long))
+        return cls(build_layers(layers), torch.zeros(len(layers), n_some), torch.zeros(n_some, dtype=torch.long))
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return the blended opinions, (n, n_some), for a stream of shape (n, n_entries)."""

@@ -178,16 +178,15 @@ class _Training:
         everything = torch.arange(prior.shape[2], device=prior.device)
         frequency = torch.sigmoid(prior)[self.net, 0]
         constant = self._losses(frequency, self.positives)
-        parameters, honest = self._descend(self.parameters, everything, constant, _TRIAL_EPOCHS)
-        learnt = (self._losses(honest, self.positives) < (1 - _LEAST_PROGRESS) * constant).nonzero()[:, 0]
-        weight2, bias2 = torch.zeros_like(weight2), prior.clone()
-        if not len(learnt):
-            return [weight1, bias1, weight2, bias2], frequency
-        some = [*parameters[:2], parameters[2][..., learnt], parameters[3][..., learnt]]
-        (weight1, bias1, weight2[..., learnt], bias2[..., learnt]), frequency[:, learnt] = self._descend(
-            some, learnt, constant[learnt], _MAX_EPOCHS
-        )
-        return [weight1, bias1, weight2, bias2], frequency
+        parameters, tried = self._descend(self.parameters, everything, constant, _TRIAL_EPOCHS)
+        learnt = (self._losses(tried, self.positives) < (1 - _LEAST_PROGRESS) * constant).nonzero()[:, 0]
+        weight2, bias2, honest = torch.zeros_like(weight2), prior.clone(), frequency
+        if len(learnt):
+            some = [*parameters[:2], parameters[2][..., learnt], parameters[3][..., learnt]]
+            (weight1, bias1, weight2[..., learnt], bias2[..., learnt]), honest[:, learnt] = self._descend(
+                some, learnt, constant[learnt], _MAX_EPOCHS
+            )
+        return [weight1, bias1, weight2, bias2], honest
 
     @torch.enable_grad()
     def _descend(

@@ -1,0 +1,83 @@
+"""Circuits too deep to be learned without a teacher's hints: python -m benchmarks.circuits.
+
+A random circuit of 8 layers of 24 neurons, each a function of three of the layer below, over 24 bits; 20,000 rows. The
+outputs are learned alone, by several learners, and with d² = 576 majorities of three neurons of each layer as further
+labels. A fit with 4,632 labels takes an hour or more: every block is reported when it is there. --awareness and --noise
+make the teacher less reliable, --quick is 4 layers of 12 neurons and 10,000 rows, in some minutes.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neural_network import MLPClassifier
+
+from rungwise import RungwiseClassifier
+from rungwise.features import LearnedFeatures
+from rungwise.teacher import CircuitTeacher
+
+N_TEST = 5000
+# Neurons of a layer, layers, rows, and units of the learned features.
+SIZE, QUICK_SIZE = (24, 8, 20_000, 1024), (12, 4, 10_000, 512)
+
+
+def learned(width: int, **parameters: Any) -> RungwiseClassifier:
+    # The logic of a circuit has no noise: nothing to regularise.
+    return RungwiseClassifier(LearnedFeatures(width, dropout=0.0), random_state=0, **parameters)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smaller circuit and fewer rows")
+    parser.add_argument("--awareness", type=float, default=1.0, help="share of the neurons that the teacher knows")
+    parser.add_argument("--noise", type=float, default=0.0, help="share of hints that are flipped")
+    parser.add_argument("--output", type=Path, default=Path("benchmark-results"), help="folder of circuits.json")
+    options = parser.parse_args(arguments)
+    d, n_layers, n, width = QUICK_SIZE if options.quick else SIZE
+    console = Console() if Console().is_terminal else Console(width=120)
+
+    teacher = CircuitTeacher.random(d, n_layers, d, random_state=0)
+    X = np.random.default_rng(0).choice(np.float32([-1, 1]), size=(n + N_TEST, d))
+    outputs = teacher.outputs(X)
+    alone = {
+        "rungwise": RungwiseClassifier(random_state=0),
+        "rungwise, learned features": learned(width),
+        "random forest": RandomForestClassifier(300, n_jobs=-1, random_state=0),
+        "MLP": MLPClassifier((1024,), early_stopping=True, random_state=0),
+    }
+    errors = {}
+    for name, model in alone.items():
+        with console.status(f"{name}, without hints"):
+            predicted = model.fit(X[:n], (outputs[:n] > 0).astype(int)).predict(X[n:])
+        errors[f"{name}, without hints"] = float((predicted != (outputs[n:] > 0)).mean())
+        console.print(f"{name}, without hints: {errors[f'{name}, without hints']:.4f} of the outputs are wrong")
+
+    hints = teacher.hints(X[:n], d * d, 3, options.awareness, options.noise, random_state=1)
+    began = time.perf_counter()
+
+    def report(block: Any) -> None:
+        seconds, error = time.perf_counter() - began, block.error_after[-d:].mean()
+        console.print(f"block {block.block}: {seconds:.0f} s, {error:.4f} of the outputs are wrong on honest rows")
+
+    model = learned(width, callbacks=[report])
+    with console.status(f"{d * d} hints of each layer"):
+        predicted = model.fit(X[:n], np.hstack([hints.Y, outputs[:n]])).predict(X[n:])
+    wrong = (predicted != np.hstack([hints.on(X[n:]), outputs[n:]])).mean(axis=0)
+    by_layer = [float(wrong[: hints.Y.shape[1]][hints.layer == layer].mean()) for layer in range(1, n_layers + 1)]
+    errors[f"with {d * d} hints"] = float(wrong[-d:].mean())
+    console.print(f"wrong hints by layer: {', '.join(f'{error:.4f}' for error in by_layer)}")
+    console.print(f"with {d * d} hints of each layer: {wrong[-d:].mean():.4f} of the outputs are wrong")
+
+    options.output.mkdir(parents=True, exist_ok=True)
+    settings = {"d": d, "layers": n_layers, "rows": n, "awareness": options.awareness, "noise": options.noise}
+    result = {**settings, "error": errors, "hints": by_layer, "seconds": time.perf_counter() - began}
+    (options.output / "circuits.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
