@@ -22,6 +22,8 @@ from rungwise.features import LearnedFeatures
 from rungwise.teacher import CircuitTeacher
 
 N_TEST = 5000
+# Of so many bits fresh rows are new ones.
+N_INPUTS = 24
 # Neurons of a layer, layers, rows, and units of the learned features.
 SIZE, QUICK_SIZE = (24, 8, 20_000, 1024), (12, 4, 10_000, 512)
 
@@ -41,14 +43,14 @@ def main(arguments: list[str] | None = None) -> None:
     d, n_layers, n, width = QUICK_SIZE if options.quick else SIZE
     console = Console() if Console().is_terminal else Console(width=120)
 
-    teacher = CircuitTeacher.random(d, n_layers, d, random_state=0)
-    X = np.random.default_rng(0).choice(np.float32([-1, 1]), size=(n + N_TEST, d))
+    teacher = CircuitTeacher.random(N_INPUTS, n_layers, d, random_state=0)
+    X = np.random.default_rng(0).choice(np.float32([-1, 1]), size=(n + N_TEST, N_INPUTS))
     outputs = teacher.outputs(X)
     alone = {
         "rungwise": RungwiseClassifier(random_state=0),
         "rungwise, learned features": learned(width),
         "random forest": RandomForestClassifier(300, n_jobs=-1, random_state=0),
-        "MLP": MLPClassifier((1024,), early_stopping=True, random_state=0),
+        "MLP": MLPClassifier((1024,), early_stopping=True, max_iter=500, random_state=0),
     }
     errors = {}
     for name, model in alone.items():
