@@ -6,12 +6,14 @@ scikit-learn grows the trees; the fitted layer runs as tensors.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from joblib import Parallel, cpu_count, delayed
+from joblib import cpu_count
 from scipy import sparse
 from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 from torch import Tensor, nn
@@ -156,9 +158,9 @@ class TreeFeatures:
         # Where few rows are annotated, a sample of all would often hold none of them.
         weighted = np.unique(unit[weights > 0])
         seeds = torch.randint(2**31 - 1, (self.n_trees,), generator=generator).tolist()
-        grown = Parallel(n_jobs=cpu_count(), backend="threading")(
-            delayed(self._grow)(values, positives, weights, unit, weighted, seed) for seed in seeds
-        )
+        grow = partial(self._grow, values, positives, weights, unit, weighted)
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            grown = list(pool.map(grow, seeds))
         forest = _Forest(grown, positives, weights)
         link = objective.loss.link
         layer = TreeLayer(forest.tensors(), positives.shape[1], link).to(stream.device)
@@ -189,7 +191,8 @@ class TreeFeatures:
         tree = _KINDS[self.splits](
             max_features="sqrt", min_weight_fraction_leaf=share, random_state=random.randint(2**31 - 1)
         )
-        tree.fit(values[drawn], outputs[drawn], sample_weight=drawn_weights)
+        # What it would check of every tree's rows holds for all: single precision, without gaps.
+        tree.fit(values[drawn], outputs[drawn], sample_weight=drawn_weights, check_input=False)
         return _Grown(tree.tree_, tree.tree_.apply(values), count)
 
 
