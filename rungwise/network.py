@@ -115,8 +115,12 @@ class Stream:
     @property
     def label_entries(self) -> Tensor:
         """Which entries are readings of labels, int64 (w · n_labels,)."""
+        return self.entries_of(torch.arange(self.n_labels, device=self._entries.device))
+
+    def entries_of(self, labels: Tensor) -> Tensor:
+        """Which entries are readings of some labels, (n_some,), int64 (w · n_some,)."""
         entries = torch.arange(self._entries[0].numel(), device=self._entries.device).view(self.size, -1)
-        return entries[:, self.n_inputs :].flatten()
+        return entries[:, self.n_inputs + labels].flatten()
 
     def spread(self, values: Tensor) -> Tensor:
         """Return values, (n · n_positions, k), at the positions seen from each row, (n · n_positions, w, k)."""

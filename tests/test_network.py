@@ -215,6 +215,8 @@ def test_stream_holds_what_is_seen_from_each_position(neighborhood):
         for position in range(6):
             seen = [full[family, other] if other >= 0 else nothing for other in index[position].tolist()]
             assert torch.equal(stream.entries[6 * family + position], torch.cat(seen))
+    reads_two = stream.entries[:, stream.entries_of(torch.tensor([2]))]
+    assert torch.equal(reads_two, stream.spread(read[..., 2:].reshape(24, 1)).flatten(1))
     assert torch.equal(stream.estimates[:, [0, 2]], estimates)
 
 

@@ -53,7 +53,9 @@ class HonestFeatureMap(Protocol):
 
     name: ClassVar[str]
 
-    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions | None:
+    def fit_honest(
+        self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any, doubtful: Tensor | None
+    ) -> Opinions | None:
         """Return the frozen layer of one block, whose units are estimates of the labels, and their honest values.
 
         None to stand aside.
@@ -64,6 +66,8 @@ class HonestFeatureMap(Protocol):
             As for `FeatureMap.fit`.
         grouping : rungwise.fitting.folds.Grouping
             Folds and units of the rows: what speaks about a row must not have seen the labels of its unit.
+        doubtful : Tensor of int64, or None
+            Which stream entries read labels that are not nearly certain yet, where others are.
         """
 
 

@@ -14,12 +14,17 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rungwise._validation import check_fraction, check_whole
-from rungwise.features.opinions import Opinions, express, filled_targets
+from rungwise.features.opinions import Opinions, believed, express, filled_targets
 
 _LEARNING_RATE, _WEIGHT_DECAY, _INPUT_DROPOUT = 4e-3, 1e-2, 0.1
-_TRIAL_EPOCHS, _MAX_EPOCHS, _PATIENCE = 5, 60, 3
+_TRIAL_EPOCHS, _PATIENCE = 5, 3
+# Most epochs where rows are few and where they are many: what is slow to learn is faster in the next block, which
+# stands on this one.
+_MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS = 60, 25
 # Steps become shorter when the honest loss stands, so many times.
 _SHORTENED, _SHORTENINGS = 0.2, 2
+# Shares of the honest loss that a trial gains: a label that leaps is a new rung, and others may follow from it.
+_LEAP, _LITTLE = 0.5, 0.25
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
 # From so many rows on, two networks speak about each other's rows.
@@ -82,6 +87,11 @@ class LearnedFeatures:
     AdamW on the logistic loss, with dropout. When the honest rows gain no more, steps become shorter, and at last
     training stops.
 
+    Where some labels are nearly certain, networks first try what they can learn from x and from these alone. A network
+    that also read estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to
+    learn the label's logic from, and these errors would stay for all blocks above. Only if so no label leaps, they read
+    everything.
+
     Parameters
     ----------
     width : int, at least 1
@@ -97,7 +107,14 @@ class LearnedFeatures:
         check_whole("width", self.width, 1)
         check_fraction("dropout", self.dropout)
 
-    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions | None:
+    def fit_honest(
+        self,
+        stream: Tensor,
+        generator: torch.Generator,
+        objective: Any,
+        grouping: Any,
+        doubtful: Tensor | None = None,
+    ) -> Opinions | None:
         """Train networks that have not seen each other's rows; see `rungwise.features.HonestFeatureMap`.
 
         None if there are more entries than rows: such a network would learn the rows by heart.
@@ -111,15 +128,29 @@ class LearnedFeatures:
         positives = torch.zeros_like(positives[first]).index_add_(0, place, row_weights[:, None] * positives)
         positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
         fold = grouping.fold[first]
+        before = (1 + believed(objective)[first]) / 2
         # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
-        speaking = (spread > 0).nonzero()[:, 0]
-        training = _Training(
-            self, stream[first][:, speaking].float(), positives.float(), total.float(), fold, generator
-        )
+        speaking = spread > 0
+        readings = [speaking]
+        if doubtful is not None:
+            readings.insert(0, speaking.index_fill(0, doubtful, False))
+        for reading in readings:
+            entries = reading.nonzero()[:, 0]
+            training = _Training(
+                self,
+                stream[first][:, entries].float(),
+                positives.float(),
+                before.float(),
+                total.float(),
+                fold,
+                generator,
+            )
+            if training.try_labels():
+                break
         (weight1, *parameters), honest = training.run()
         honest = honest[place]
-        parameters.insert(0, weight1.new_zeros(len(weight1), len(spread), self.width).index_copy_(1, speaking, weight1))
+        parameters.insert(0, weight1.new_zeros(len(weight1), len(spread), self.width).index_copy_(1, entries, weight1))
         layer = LearnedLayer([parameter.to(stream) for parameter in parameters], objective.loss.link)
 
         def importance(labels: Tensor) -> Tensor:
@@ -138,20 +169,24 @@ class _Training:
         settings: LearnedFeatures,
         stream: Tensor,
         positives: Tensor,
+        before: Tensor,
         row_weights: Tensor,
         fold: Tensor,
         generator: torch.Generator,
     ) -> None:
         self.settings, self.generator = settings, generator
-        self.stream, self.positives = stream, positives
+        self.stream, self.positives, self.before = stream, positives, before
         self.row_weights = row_weights / row_weights.mean()
         # Which network speaks honestly about a row: with rows enough, half of them teach as much as most of them.
-        self.net = fold % 2 if len(stream) >= _MANY_ROWS else fold
+        many = len(stream) >= _MANY_ROWS
+        self.net = fold % 2 if many else fold
+        self.max_epochs = _MAX_EPOCHS_MANY_ROWS if many else _MAX_EPOCHS
         self.n_nets = int(self.net.max()) + 1
         self.rows = [(self.net != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
         self.n_used = min(len(rows) for rows in self.rows)
         self.batch = max(_MIN_BATCH, min(_MAX_BATCH, self.n_used // _STEPS))
         self.parameters = self._initial()
+        self.frequency = torch.sigmoid(self.parameters[3])[self.net, 0]
 
     def _initial(self) -> list[Tensor]:
         n_nets, n_inputs = self.n_nets, self.stream.shape[1]
@@ -168,32 +203,39 @@ class _Training:
         bias1 = torch.zeros(n_nets, 1, width, device=device)
         return [draw(n_nets, n_inputs, width), bias1, 0.1 * draw(n_nets, width, n_labels), prior]
 
-    def run(self) -> tuple[list[Tensor], Tensor]:
-        """Train; return the parameters of the best epochs and their honest probabilities.
+    def try_labels(self) -> bool:
+        """Train on all labels for a few epochs, and choose those to go on with; return whether any leaps.
 
-        Labels of which a few epochs show nothing keep their frequency: they may be for a later block to learn, and
-        until then they would cost as much as the others, and be learnt by heart.
+        Labels of which the trial shows nothing keep their frequency: they may be for a later block to learn, and until
+        then they would cost as much as the others, and be learnt by heart. If some leap beyond their estimates so far,
+        labels that show little wait as well: they may follow from these.
         """
-        weight1, bias1, weight2, prior = self.parameters
-        everything = torch.arange(prior.shape[2], device=prior.device)
-        frequency = torch.sigmoid(prior)[self.net, 0]
-        constant = self._losses(frequency, self.positives)
-        parameters, tried = self._descend(self.parameters, everything, constant, _TRIAL_EPOCHS)
-        learnt = (self._losses(tried, self.positives) < (1 - _LEAST_PROGRESS) * constant).nonzero()[:, 0]
-        weight2, bias2, honest = torch.zeros_like(weight2), prior.clone(), frequency
-        if len(learnt):
-            some = [*parameters[:2], parameters[2][..., learnt], parameters[3][..., learnt]]
+        everything = torch.arange(self.positives.shape[1], device=self.positives.device)
+        self.trained, tried = self._descend(self.parameters, everything, _TRIAL_EPOCHS)
+        loss, constant = self._losses(tried, self.positives), self._losses(self.frequency, self.positives)
+        shows = loss < (1 - _LEAST_PROGRESS) * constant
+        leaps = bool((shows & (loss < (1 - _LEAP) * self._losses(self.before, self.positives))).any())
+        if leaps:
+            shows &= loss < (1 - _LITTLE) * constant
+        self.learnt = shows.nonzero()[:, 0]
+        return leaps
+
+    def run(self) -> tuple[list[Tensor], Tensor]:
+        """Train on the labels chosen; return the parameters of the best epochs and their honest probabilities."""
+        weight1, bias1, weight2, bias2 = self.parameters
+        weight2, bias2, honest = torch.zeros_like(weight2), bias2.clone(), self.frequency.clone()
+        if len(learnt := self.learnt):
+            some = [*self.trained[:2], *(parameter[..., learnt] for parameter in self.trained[2:])]
             (weight1, bias1, weight2[..., learnt], bias2[..., learnt]), honest[:, learnt] = self._descend(
-                some, learnt, constant[learnt], _MAX_EPOCHS
+                some, learnt, self.max_epochs
             )
         return [weight1, bias1, weight2, bias2], honest
 
     @torch.enable_grad()
-    def _descend(
-        self, parameters: list[Tensor], labels: Tensor, constant: Tensor, n_epochs: int
-    ) -> tuple[list[Tensor], Tensor]:
+    def _descend(self, parameters: list[Tensor], labels: Tensor, n_epochs: int) -> tuple[list[Tensor], Tensor]:
         """Train on some labels until their honest loss falls no more, with shorter steps each time that it stands."""
         positives = self.positives[:, labels]
+        settled = _SETTLED * float(self._losses(self.frequency[:, labels], positives).mean())
         parameters = [parameter.clone().requires_grad_() for parameter in parameters]
         optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
         best_loss, standing, n_shortened = float("inf"), 0, 0
@@ -209,7 +251,7 @@ class _Training:
             if loss < best_loss:
                 best_loss, best_honest = loss, honest
                 best = [parameter.detach().clone() for parameter in parameters]
-            if best_loss <= _SETTLED * float(constant.mean()):
+            if best_loss <= settled:
                 break
             if standing >= _PATIENCE:
                 if n_shortened == _SHORTENINGS:

@@ -48,9 +48,13 @@ def filled_targets(objective: Any) -> tuple[Tensor, Tensor]:
     """
     targets, weights = objective.targets, objective.weights
     row_weights = weights.amax(1)
-    tiny = torch.finfo(weights.dtype).tiny
-    mean = (weights * targets).sum(0) / weights.sum(0).clamp(min=tiny)
-    believed = torch.tanh(objective.offset / 2) if objective.loss.link == "tanh" else objective.offset.clamp(-1, 1)
-    believed = torch.where(objective.offset.any(0), believed, mean)
-    share = weights / row_weights.clamp(min=tiny)[:, None]
-    return share * targets + (1 - share) * believed, row_weights
+    share = weights / row_weights.clamp(min=torch.finfo(weights.dtype).tiny)[:, None]
+    return share * targets + (1 - share) * believed(objective), row_weights
+
+
+def believed(objective: Any) -> Tensor:
+    """Return what the estimates so far say of the labels, in [-1, 1], (n, n_labels); where there are none, the mean."""
+    targets, weights, estimates = objective.targets, objective.weights, objective.offset
+    mean = (weights * targets).sum(0) / weights.sum(0).clamp(min=torch.finfo(weights.dtype).tiny)
+    read = torch.tanh(estimates / 2) if objective.loss.link == "tanh" else estimates.clamp(-1, 1)
+    return torch.where(estimates.any(0), read, mean)

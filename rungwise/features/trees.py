@@ -150,7 +150,14 @@ class TreeFeatures:
         if self.splits not in _KINDS:
             raise ValueError(f"splits must be one of {sorted(_KINDS)}, however: splits={self.splits!r}")
 
-    def fit_honest(self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any) -> Opinions:
+    def fit_honest(
+        self,
+        stream: Tensor,
+        generator: torch.Generator,
+        objective: Any,
+        grouping: Any,
+        doubtful: Tensor | None = None,
+    ) -> Opinions:
         """Grow a forest and return it with its out-of-bag opinions; see `rungwise.features.HonestFeatureMap`."""
         targets, row_weights = filled_targets(objective)
         positives, weights = ((1 + targets) / 2).cpu().double().numpy(), row_weights.cpu().double().numpy()

@@ -13,6 +13,9 @@ from rungwise.fitting.objective import Objective
 from rungwise.fitting.readout import Readout, fit_readout
 from rungwise.fitting.training import Training
 
+# A label of which no more than this share of its frequency's loss is left may be built upon.
+_NEARLY_CERTAIN = 0.05
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -64,11 +67,13 @@ def make_proposals(
     objective = Objective(
         training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
     )
+    certain = training.loss_now <= _NEARLY_CERTAIN * training.prior_loss
+    doubtful = stream.entries_of((~certain).nonzero()[:, 0]) if certain.any() else None
     proposals: list[Proposal] = []
     for feature_map in features:
         generator = training.generators.layers
         if hasattr(feature_map, "fit_honest"):
-            opinions = feature_map.fit_honest(entries, generator, objective, training.grouping)
+            opinions = feature_map.fit_honest(entries, generator, objective, training.grouping, doubtful)
             if opinions is not None:
                 proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
         elif (layer := feature_map.fit(entries, generator, objective, stream.label_entries)) is not None:

@@ -22,10 +22,11 @@ def apart(n, n_folds=3):
     return Grouping.apart([slice(ends[which], ends[which + 1]) for which in range(n_folds)])
 
 
-def train(features, stream, signs, grouping=None, weights=None, loss=None, seed=7):
+def train(features, stream, signs, grouping=None, weights=None, loss=None, seed=7, estimates=None, doubtful=None):
     weights = torch.ones_like(signs) if weights is None else weights
-    objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, torch.zeros_like(signs))
-    return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)))
+    estimates = torch.zeros_like(signs) if estimates is None else estimates
+    objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, estimates)
+    return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)), doubtful)
 
 
 @pytest.fixture
@@ -95,6 +96,35 @@ def test_labels_that_show_nothing_keep_their_frequency():
     for rows in apart(90).folds:  # that of the rows of the other folds
         rest = torch.cat([coins[: rows.start], coins[rows.stop :]])
         assert torch.allclose(opinions.honest[rows, 0], rest.mean().expand(30), atol=1e-5)
+
+
+def test_labels_that_gain_little_wait_while_others_leap():
+    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
+    noise = torch.randn(400, generator=seeded(1), dtype=torch.float64)
+    signs = torch.where(torch.stack([stream[:, 0], stream[:, 1] + 2 * noise], dim=1) > 0, 1.0, -1.0).double()
+    said = train(LearnedFeatures(64), stream, signs, apart(400)).layer(stream)
+    assert said[:, 0].std() > 0.5
+    assert said[:, 1].std() < 1e-6
+    # What is known already does not leap again.
+    known = torch.stack([0.9 * signs[:, 0], torch.zeros(400, dtype=torch.float64)], dim=1)
+    said = train(LearnedFeatures(64), stream, signs, apart(400), estimates=known).layer(stream)
+    assert said[:, 1].std() > 0.1
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_what_is_in_doubt_is_read_only_if_nothing_leaps_without_it(follows):
+    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
+    signs = torch.where(stream[:, :1] > 0, 1.0, -1.0).double()
+    wrong = torch.rand(400, 1, generator=seeded(1)) < 0.3
+    estimates = torch.where(wrong, -0.4, 0.4) * signs
+    rest = stream if follows else stream[:, 1:]
+    entries = torch.cat([rest, estimates], dim=1)
+    doubtful = torch.tensor([entries.shape[1] - 1])
+    features = LearnedFeatures(32, dropout=0.0)
+    opinions = train(features, entries, signs, apart(400), estimates=estimates, doubtful=doubtful)
+    importance = opinions.importance(torch.tensor([0]))[:, 0]
+    assert (importance[-1] == 0) == follows
+    assert importance.argmax() == (0 if follows else len(importance) - 1)
 
 
 def test_entries_that_say_nothing_are_not_read(short):

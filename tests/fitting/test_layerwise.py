@@ -26,7 +26,7 @@ def _one_thread():
     torch.set_num_threads(n_threads)
 
 
-def fit(x, targets, weights=None, loss=None, width=64, seed=0, dtype=torch.float64, **options):
+def fit(x, targets, weights=None, loss=None, width=64, seed=0, dtype=torch.float64, features=None, **options):
     """Return the rows, sorted by fold, and what `fit_layerwise` makes of them."""
     fold = assign_folds(find_units(x, seed), N_FOLDS)
     order = np.argsort(fold, kind="stable")
@@ -38,7 +38,7 @@ def fit(x, targets, weights=None, loss=None, width=64, seed=0, dtype=torch.float
         targets,
         weights,
         Grouping.apart(fold_slices(fold)),
-        [RandomFeatures(width=width)],
+        features or [RandomFeatures(width=width)],
         loss or SquaredLoss(),
         **options,
     )
@@ -123,6 +123,21 @@ def test_nothing_is_proposed_for_labels_that_are_nearly_exact(monkeypatch):
     *_, fitted = fit(x, np.stack([x[:, 0], x[:, :4].prod(axis=1)], axis=1), width=256)
     assert asked == [[0, 1], [1]]
     assert fitted.reports[0].loss_after[0] < 1e-3 * fitted.prior_loss[0]
+
+
+def test_features_are_told_which_entries_read_labels_in_doubt():
+    told = []
+
+    class Aside:
+        name = "standing aside"
+
+        def fit_honest(self, stream, generator, objective, grouping, doubtful):
+            told.append(doubtful)
+
+    x = np.random.default_rng(0).choice([-1.0, 1.0], size=(800, 8))
+    fit(x, np.stack([x[:, 0], x[:, :4].prod(axis=1)], axis=1), features=[RandomFeatures(256), Aside()])
+    assert told[0] is None
+    assert told[1].tolist() == [9]
 
 
 def test_prior_loss_is_the_loss_of_the_frequency():
