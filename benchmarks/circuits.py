@@ -62,22 +62,35 @@ def main(arguments: list[str] | None = None) -> None:
     hints = teacher.hints(X[:n], d * d, 3, options.awareness, options.noise, random_state=1)
     began = time.perf_counter()
 
+    def by_layer(error: np.ndarray) -> list[float]:
+        means = [error[: len(hints.layer)][hints.layer == layer].mean() for layer in range(1, n_layers + 1)]
+        return [float(mean) for mean in [*means, error[-d:].mean()]]
+
+    def written(error: np.ndarray) -> str:
+        *layers, outputs = (f"{mean:.4f}" for mean in by_layer(error))
+        return f"hints, layer by layer, {' '.join(layers)}, outputs {outputs}"
+
     def report(block: Any) -> None:
-        seconds, error = time.perf_counter() - began, block.error_after[-d:].mean()
-        console.print(f"block {block.block}: {seconds:.0f} s, {error:.4f} of the outputs are wrong on honest rows")
+        seconds = time.perf_counter() - began
+        console.print(
+            f"block {block.block}: {seconds:.0f} s, wrong on honest rows: {written(block.error_after.numpy())}"
+        )
 
     model = learned(width, callbacks=[report])
     with console.status(f"{d * d} hints of each layer"):
         predicted = model.fit(X[:n], np.hstack([hints.Y, outputs[:n]])).predict(X[n:])
     wrong = (predicted != np.hstack([hints.on(X[n:]), outputs[n:]])).mean(axis=0)
-    by_layer = [float(wrong[: hints.Y.shape[1]][hints.layer == layer].mean()) for layer in range(1, n_layers + 1)]
     errors[f"with {d * d} hints"] = float(wrong[-d:].mean())
-    console.print(f"wrong hints by layer: {', '.join(f'{error:.4f}' for error in by_layer)}")
-    console.print(f"with {d * d} hints of each layer: {wrong[-d:].mean():.4f} of the outputs are wrong")
+    console.print(f"with {d * d} hints of each layer, wrong on fresh rows: {written(wrong)}")
 
     options.output.mkdir(parents=True, exist_ok=True)
     settings = {"d": d, "layers": n_layers, "rows": n, "awareness": options.awareness, "noise": options.noise}
-    result = {**settings, "error": errors, "hints": by_layer, "seconds": time.perf_counter() - began}
+    result = {
+        **settings,
+        "error": errors,
+        "layers and outputs": by_layer(wrong),
+        "seconds": time.perf_counter() - began,
+    }
     (options.output / "circuits.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

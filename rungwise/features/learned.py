@@ -20,7 +20,7 @@ _LEARNING_RATE, _WEIGHT_DECAY, _INPUT_DROPOUT = 4e-3, 1e-2, 0.1
 _TRIAL_EPOCHS, _PATIENCE = 5, 3
 # Most epochs where rows are few and where they are many: what is slow to learn is faster in the next block, which
 # stands on this one.
-_MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS = 60, 25
+_MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS = 60, 30
 # Steps become shorter when the honest loss stands, so many times.
 _SHORTENED, _SHORTENINGS = 0.2, 2
 # Shares of the honest loss that a trial gains: a label that leaps is a new rung, and others may follow from it.
@@ -208,15 +208,16 @@ class _Training:
 
         Labels of which the trial shows nothing keep their frequency: they may be for a later block to learn, and until
         then they would cost as much as the others, and be learnt by heart. If some leap beyond their estimates so far,
-        labels that show little wait as well: they may follow from these.
+        labels that show little, or no more than is known already, wait as well: they may follow from these.
         """
         everything = torch.arange(self.positives.shape[1], device=self.positives.device)
         self.trained, tried = self._descend(self.parameters, everything, _TRIAL_EPOCHS)
         loss, constant = self._losses(tried, self.positives), self._losses(self.frequency, self.positives)
         shows = loss < (1 - _LEAST_PROGRESS) * constant
-        leaps = bool((shows & (loss < (1 - _LEAP) * self._losses(self.before, self.positives))).any())
+        known = self._losses(self.before, self.positives)
+        leaps = bool((shows & (loss < (1 - _LEAP) * known)).any())
         if leaps:
-            shows &= loss < (1 - _LITTLE) * constant
+            shows &= (loss < (1 - _LITTLE) * constant) & (loss < known)
         self.learnt = shows.nonzero()[:, 0]
         return leaps
 
