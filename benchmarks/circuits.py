@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     result = {
         **settings,
         "error": errors,
-        "layers and outputs": by_layer(wrong),
+        "hints": by_layer(wrong)[:-1],
         "seconds": time.perf_counter() - began,
     }
     (options.output / "circuits.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -11,4 +11,5 @@ def test_quick_run_is_written_down(tmp_path, monkeypatch, capsys):
     assert (result["d"], result["layers"], len(result["hints"])) == (6, 2, 2)
     assert len(result["error"]) == 5
     assert result["error"]["with 36 hints"] < 0.1
-    assert "block 1: " in capsys.readouterr().out
+    assert "block 1: " in (printed := capsys.readouterr().out)
+    assert "on fresh rows: hints, layer by layer, " in printed
