@@ -23,8 +23,9 @@ _TRIAL_EPOCHS, _PATIENCE = 5, 3
 _MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS = 60, 30
 # Steps become shorter when the honest loss stands, so many times.
 _SHORTENED, _SHORTENINGS = 0.2, 2
-# Shares of the honest loss that a trial gains: a label that leaps is a new rung, and others may follow from it.
-_LEAP, _LITTLE = 0.5, 0.25
+# A label of which the trial takes half the loss of its estimates so far leaps: a new rung, others may follow from it.
+# Little is a share of its frequency's loss. All leaps together must gain some share of what all labels have left.
+_LEAP, _LITTLE, _LEAST_LEAP = 0.5, 0.25, 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
 # From so many rows on, two networks speak about each other's rows.
@@ -128,12 +129,14 @@ class LearnedFeatures:
         positives = torch.zeros_like(positives[first]).index_add_(0, place, row_weights[:, None] * positives)
         positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
         fold = grouping.fold[first]
-        before = (1 + believed(objective)[first]) / 2
+        # Filled gaps agree with the estimates so far: these cannot be judged by rows that are annotated in part.
+        complete = bool((objective.weights == row_weights[:, None]).all())
+        before = ((1 + believed(objective)[first]) / 2).float() if complete else None
         # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
         speaking = spread > 0
         readings = [speaking]
-        if doubtful is not None:
+        if doubtful is not None and bool(speaking[doubtful].any()):
             readings.insert(0, speaking.index_fill(0, doubtful, False))
         for reading in readings:
             entries = reading.nonzero()[:, 0]
@@ -141,7 +144,7 @@ class LearnedFeatures:
                 self,
                 stream[first][:, entries].float(),
                 positives.float(),
-                before.float(),
+                before,
                 total.float(),
                 fold,
                 generator,
@@ -169,7 +172,7 @@ class _Training:
         settings: LearnedFeatures,
         stream: Tensor,
         positives: Tensor,
-        before: Tensor,
+        before: Tensor | None,
         row_weights: Tensor,
         fold: Tensor,
         generator: torch.Generator,
@@ -214,10 +217,14 @@ class _Training:
         self.trained, tried = self._descend(self.parameters, everything, _TRIAL_EPOCHS)
         loss, constant = self._losses(tried, self.positives), self._losses(self.frequency, self.positives)
         shows = loss < (1 - _LEAST_PROGRESS) * constant
-        known = self._losses(self.before, self.positives)
-        leaps = bool((shows & (loss < (1 - _LEAP) * known)).any())
-        if leaps:
-            shows &= (loss < (1 - _LITTLE) * constant) & (loss < known)
+        leaps = False
+        if self.before is not None:
+            known = self._losses(self.before, self.positives)
+            leaping = shows & (loss < (1 - _LEAP) * known)
+            # So much that the loop will take the block: a leap of one label among hundreds would end the fit.
+            leaps = bool((known - loss)[leaping].sum() > _LEAST_LEAP * known.sum())
+            if leaps:
+                shows &= (loss < (1 - _LITTLE) * constant) & (loss < known)
         self.learnt = shows.nonzero()[:, 0]
         return leaps
 

@@ -67,7 +67,7 @@ def make_proposals(
     objective = Objective(
         training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
     )
-    certain = training.loss_now <= _NEARLY_CERTAIN * training.prior_loss
+    certain = (training.loss_now <= _NEARLY_CERTAIN * training.prior_loss) & (training.prior_loss > 0)
     doubtful = stream.entries_of((~certain).nonzero()[:, 0]) if certain.any() else None
     proposals: list[Proposal] = []
     for feature_map in features:

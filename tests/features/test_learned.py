@@ -111,6 +111,24 @@ def test_labels_that_gain_little_wait_while_others_leap():
     assert said[:, 1].std() > 0.1
 
 
+def test_a_leap_among_many_labels_lets_none_wait():
+    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
+    noise = torch.randn(400, 80, generator=seeded(1), dtype=torch.float64)
+    slight = torch.where(stream[:, 1:2] + 2 * noise > 0, 1.0, -1.0).double()
+    signs = torch.cat([torch.where(stream[:, :1] > 0, 1.0, -1.0).double(), slight], dim=1)
+    said = train(LearnedFeatures(64), stream, signs, apart(400)).layer(stream)
+    assert (said.std(0) > 0.05).double().mean() > 0.8
+
+
+def test_labels_annotated_in_part_do_not_wait():
+    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
+    signs = torch.where(stream[:, :2] > 0, 1.0, -1.0).double()
+    weights = torch.ones_like(signs)
+    weights[torch.rand(400, generator=seeded(1)) > 0.3, 1] = 0
+    said = train(LearnedFeatures(64), stream, signs, apart(400), weights).layer(stream)
+    assert ((said[:, 1] > said[:, 1].mean()) != (signs[:, 1] > 0)).double().mean() < 0.2
+
+
 @pytest.mark.parametrize("follows", [True, False])
 def test_what_is_in_doubt_is_read_only_if_nothing_leaps_without_it(follows):
     stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
