@@ -106,6 +106,7 @@ class Stream:
         seen = self.spread(x.reshape(-1, self.n_inputs))
         self._entries = torch.cat([seen, seen.new_zeros(*seen.shape[:2], n_labels)], dim=2)
         self.estimates = x.new_zeros(len(seen), n_labels)
+        self.settled = torch.zeros(n_labels, dtype=torch.bool, device=x.device)
 
     @property
     def entries(self) -> Tensor:
@@ -132,7 +133,7 @@ class Stream:
 
     def update(self, labels: Tensor, estimates: Tensor, settle: Tensor) -> None:
         """Set the estimates of some labels, (n, n_changed), and what blocks read of them."""
-        self.estimates[:, labels] = estimates
+        self.estimates[:, labels], self.settled[labels] = estimates, settle
         read = torch.where(settle, torch.where(estimates > 0, 1.0, -1.0).to(estimates), LINKS[self.link](estimates))
         self._entries[:, :, self.n_inputs + labels] = self.spread(read)
 

@@ -136,7 +136,7 @@ class LearnedFeatures:
         spread = stream.std(0)
         speaking = spread > 0
         readings = [speaking]
-        if doubtful is not None and bool(speaking[doubtful].any()):
+        if complete and doubtful is not None and bool(speaking[doubtful].any()):
             readings.insert(0, speaking.index_fill(0, doubtful, False))
         for reading in readings:
             entries = reading.nonzero()[:, 0]

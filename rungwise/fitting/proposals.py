@@ -68,6 +68,7 @@ def make_proposals(
         training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
     )
     certain = (training.loss_now <= _NEARLY_CERTAIN * training.prior_loss) & (training.prior_loss > 0)
+    certain |= stream.settled  # right, even where annotations are not
     doubtful = stream.entries_of((~certain).nonzero()[:, 0]) if certain.any() else None
     proposals: list[Proposal] = []
     for feature_map in features:

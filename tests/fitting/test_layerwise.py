@@ -8,6 +8,7 @@ from rungwise.datasets import make_hierarchy
 from rungwise.features import RandomFeatures
 from rungwise.fitting import layerwise
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
+from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
 from rungwise.fitting.proposals import make_proposals
@@ -125,19 +126,35 @@ def test_nothing_is_proposed_for_labels_that_are_nearly_exact(monkeypatch):
     assert fitted.reports[0].loss_after[0] < 1e-3 * fitted.prior_loss[0]
 
 
+class Aside:
+    """Features that stand aside, and keep what they are told of labels in doubt."""
+
+    name = "aside"
+
+    def __init__(self):
+        self.doubtful = []
+
+    def fit_honest(self, stream, generator, objective, grouping, doubtful):
+        self.doubtful.append(doubtful)
+
+
 def test_features_are_told_which_entries_read_labels_in_doubt():
-    told = []
-
-    class Aside:
-        name = "standing aside"
-
-        def fit_honest(self, stream, generator, objective, grouping, doubtful):
-            told.append(doubtful)
-
     x = np.random.default_rng(0).choice([-1.0, 1.0], size=(800, 8))
-    fit(x, np.stack([x[:, 0], x[:, :4].prod(axis=1)], axis=1), features=[RandomFeatures(256), Aside()])
-    assert told[0] is None
-    assert told[1].tolist() == [9]
+    aside = Aside()
+    fit(x, np.stack([x[:, 0], x[:, :4].prod(axis=1)], axis=1), features=[RandomFeatures(256), aside])
+    assert aside.doubtful[0] is None
+    assert aside.doubtful[1].tolist() == [9]
+
+
+def test_labels_that_a_gate_settled_are_not_in_doubt_though_annotations_are_flipped():
+    rng = np.random.default_rng(0)
+    x = rng.choice([-1.0, 1.0], size=(800, 8))
+    product, coin = x[:, 0] * x[:, 1], rng.choice([-1.0, 1.0], size=800)
+    flipped = np.where(rng.random(800) < 0.1, -product, product)
+    aside = Aside()
+    *_, fitted = fit(x, np.stack([flipped, coin], axis=1), features=[aside], gates=GateSettings())
+    assert list(fitted.gates) == [0]
+    assert aside.doubtful[-1].tolist() == [9]
 
 
 def test_prior_loss_is_the_loss_of_the_frequency():
