@@ -16,7 +16,7 @@ from rungwise.features.joined import JoinedLayer
 from rungwise.features.learned import LearnedFeatures, LearnedLayer
 from rungwise.features.linear import LinearFeatures, LinearLayer
 from rungwise.features.on_labels import LabelFeatures, SelectedLayer
-from rungwise.features.opinions import Opinions
+from rungwise.features.opinions import Opinions, Standing
 from rungwise.features.random import RandomFeatures, RandomLayer
 from rungwise.features.sparse import SparseFeatures, SparseLayer
 from rungwise.features.trees import TreeFeatures, TreeLayer
@@ -54,7 +54,7 @@ class HonestFeatureMap(Protocol):
     name: ClassVar[str]
 
     def fit_honest(
-        self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any, doubtful: Tensor | None
+        self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any, standing: Standing
     ) -> Opinions | None:
         """Return the frozen layer of one block, whose units are estimates of the labels, and their honest values.
 
@@ -66,8 +66,8 @@ class HonestFeatureMap(Protocol):
             As for `FeatureMap.fit`.
         grouping : rungwise.fitting.folds.Grouping
             Folds and units of the rows: what speaks about a row must not have seen the labels of its unit.
-        doubtful : Tensor of int64, or None
-            Which stream entries read labels that are not nearly certain yet, where others are.
+        standing : Standing
+            Which labels are in doubt.
         """
 
 
@@ -110,6 +110,7 @@ __all__ = [
     "SelectedLayer",
     "SparseFeatures",
     "SparseLayer",
+    "Standing",
     "TreeFeatures",
     "TreeLayer",
 ]

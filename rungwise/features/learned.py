@@ -1,8 +1,7 @@
 """Learned features: two-layer networks of the stream, W1 trained together with W2.
 
 Gradient descent on one block at a time, as in the paper, but through both of its layers. For every fold a network is
-trained without the fold's rows, and speaks honestly about them; of many rows, two networks do so for half of the folds
-each. The fitted layer is the mean of these networks.
+trained without the fold's rows, and speaks honestly about them. The fitted layer is the mean of these networks.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rungwise._validation import check_fraction, check_whole
-from rungwise.features.opinions import Opinions, believed, express, filled_targets
+from rungwise.features.opinions import Opinions, Standing, believed, express, filled_targets, nearly_certain
 
 _LEARNING_RATE, _WEIGHT_DECAY, _INPUT_DROPOUT = 4e-3, 1e-2, 0.1
 _TRIAL_EPOCHS, _PATIENCE = 5, 3
@@ -23,13 +22,13 @@ _TRIAL_EPOCHS, _PATIENCE = 5, 3
 _MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS = 60, 30
 # Steps become shorter when the honest loss stands, so many times.
 _SHORTENED, _SHORTENINGS = 0.2, 2
-# A label of which the trial takes half the loss of its estimates so far leaps: a new rung, others may follow from it.
-# Little is a share of its frequency's loss. All leaps together must gain some share of what all labels have left.
-_LEAP, _LITTLE, _LEAST_LEAP = 0.5, 0.25, 0.02
+# Shares of a label's frequency's loss: labels of which a trial leaves no more are tried again without the others.
+_ON_THE_WAY = (0.75, 0.35)
+# A new rung gains at least this share of what all labels have left.
+_LEAST_GAIN = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
-# From so many rows on, two networks speak about each other's rows.
-_MANY_ROWS = 10_000
+_MANY_ROWS = 10_000  # from so many on
 # Steps of one epoch where there are rows enough, and the batches that this gives.
 _STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 256
 
@@ -82,16 +81,32 @@ def _logits(stream: Tensor, parameters: Sequence[Tensor]) -> Tensor:
 
 
 @dataclass(frozen=True)
+class _Trained:
+    """Networks of some labels: W1, b1, W2 and b2 of each net, and the honest probabilities, (n, n_some)."""
+
+    labels: Tensor
+    parameters: list[Tensor]
+    honest: Tensor
+
+    def of(self, which: Tensor) -> "_Trained":
+        """Return the networks of some of these labels, given as a mask."""
+        weight1, bias1, weight2, bias2 = self.parameters
+        parameters = [weight1, bias1, weight2[..., which], bias2[..., which]]
+        return _Trained(self.labels[which], parameters, self.honest[:, which])
+
+
+@dataclass(frozen=True)
 class LearnedFeatures:
     """The feature map that trains two-layer networks for every block.
 
     AdamW on the logistic loss, with dropout. When the honest rows gain no more, steps become shorter, and at last
     training stops.
 
-    Where some labels are nearly certain, networks first try what they can learn from x and from these alone. A network
-    that also read estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to
-    learn the label's logic from, and these errors would stay for all blocks above. Only if so no label leaps, they read
-    everything.
+    Networks first look for a new rung: labels that become nearly certain from x and the labels that became so last, or
+    else from x and all that are so. The more a network reads, the more examples it needs; and one that also read
+    estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
+    label's logic from, and these errors would stay for all blocks above. A new rung is trained to the end while other
+    labels wait, as they may follow from it. If there is none, networks read everything, and all labels are trained.
 
     Parameters
     ----------
@@ -114,7 +129,7 @@ class LearnedFeatures:
         generator: torch.Generator,
         objective: Any,
         grouping: Any,
-        doubtful: Tensor | None = None,
+        standing: Standing,
     ) -> Opinions | None:
         """Train networks that have not seen each other's rows; see `rungwise.features.HonestFeatureMap`.
 
@@ -129,31 +144,32 @@ class LearnedFeatures:
         positives = torch.zeros_like(positives[first]).index_add_(0, place, row_weights[:, None] * positives)
         positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
         fold = grouping.fold[first]
+        before = (1 + believed(objective)[first]) / 2
+        known = (total @ (before - positives).square() / total.sum()).float()
         # Filled gaps agree with the estimates so far: these cannot be judged by rows that are annotated in part.
         complete = bool((objective.weights == row_weights[:, None]).all())
-        before = ((1 + believed(objective)[first]) / 2).float() if complete else None
+        climbs = complete and bool(known[standing.doubted].sum() > _LEAST_GAIN * known.sum())
         # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
         speaking = spread > 0
-        readings = [speaking]
-        if complete and doubtful is not None and bool(speaking[doubtful].any()):
-            readings.insert(0, speaking.index_fill(0, doubtful, False))
-        for reading in readings:
+        for reading in _readings(speaking, standing) if climbs else [speaking]:
             entries = reading.nonzero()[:, 0]
             training = _Training(
                 self,
                 stream[first][:, entries].float(),
                 positives.float(),
-                before,
                 total.float(),
                 fold,
                 generator,
             )
-            if training.try_labels():
+            clear = climbs and not bool((reading & ~standing.readings[-1]).any())
+            groups = training.climb(known, standing.doubted) if clear else []
+            if groups:
                 break
-        (weight1, *parameters), honest = training.run()
+        (weight1, *parameters), honest = training.merge(groups or training.train_all())
         honest = honest[place]
-        parameters.insert(0, weight1.new_zeros(len(weight1), len(spread), self.width).index_copy_(1, entries, weight1))
+        everywhere = weight1.new_zeros(len(weight1), len(spread), weight1.shape[2])
+        parameters.insert(0, everywhere.index_copy_(1, entries, weight1))
         layer = LearnedLayer([parameter.to(stream) for parameter in parameters], objective.loss.link)
 
         def importance(labels: Tensor) -> Tensor:
@@ -164,6 +180,15 @@ class LearnedFeatures:
         return Opinions(layer, express(honest.to(stream), layer.link), importance)
 
 
+def _readings(speaking: Tensor, standing: Standing) -> list[Tensor]:
+    """Return which entries are read, in the order in which it is tried, each a mask of shape (n_entries,)."""
+    distinct: list[Tensor] = []
+    for reading in [*(speaking & reading for reading in standing.readings), speaking]:
+        if not any(torch.equal(reading, other) for other in distinct):
+            distinct.append(reading)
+    return distinct
+
+
 class _Training:
     """All folds' networks side by side, in batched matrix products."""
 
@@ -172,24 +197,21 @@ class _Training:
         settings: LearnedFeatures,
         stream: Tensor,
         positives: Tensor,
-        before: Tensor | None,
         row_weights: Tensor,
         fold: Tensor,
         generator: torch.Generator,
     ) -> None:
         self.settings, self.generator = settings, generator
-        self.stream, self.positives, self.before = stream, positives, before
+        self.stream, self.positives, self.net = stream, positives, fold
         self.row_weights = row_weights / row_weights.mean()
-        # Which network speaks honestly about a row: with rows enough, half of them teach as much as most of them.
-        many = len(stream) >= _MANY_ROWS
-        self.net = fold % 2 if many else fold
-        self.max_epochs = _MAX_EPOCHS_MANY_ROWS if many else _MAX_EPOCHS
+        self.max_epochs = _MAX_EPOCHS_MANY_ROWS if len(stream) >= _MANY_ROWS else _MAX_EPOCHS
         self.n_nets = int(self.net.max()) + 1
         self.rows = [(self.net != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
         self.n_used = min(len(rows) for rows in self.rows)
         self.batch = max(_MIN_BATCH, min(_MAX_BATCH, self.n_used // _STEPS))
         self.parameters = self._initial()
         self.frequency = torch.sigmoid(self.parameters[3])[self.net, 0]
+        self.trial: _Trained | None = None
 
     def _initial(self) -> list[Tensor]:
         n_nets, n_inputs = self.n_nets, self.stream.shape[1]
@@ -206,45 +228,78 @@ class _Training:
         bias1 = torch.zeros(n_nets, 1, width, device=device)
         return [draw(n_nets, n_inputs, width), bias1, 0.1 * draw(n_nets, width, n_labels), prior]
 
-    def try_labels(self) -> bool:
-        """Train on all labels for a few epochs, and choose those to go on with; return whether any leaps.
+    def climb(self, known: Tensor, doubted: Tensor) -> list[_Trained]:
+        """Train a new rung, labels that trials make nearly certain; return an empty list if there is none.
 
-        Labels of which the trial shows nothing keep their frequency: they may be for a later block to learn, and until
-        then they would cost as much as the others, and be learnt by heart. If some leap beyond their estimates so far,
-        labels that show little, or no more than is known already, wait as well: they may follow from these.
+        Trials leave behind, in turn, the labels of which most is left: these take hidden units that the others need to
+        become certain. They keep what they learned until then, and wait, as they may follow from the rung.
+
+        Parameters
+        ----------
+        known : Tensor of shape (n_labels,)
+            Mean squared error of the probabilities so far.
+        doubted : Tensor of shape (n_labels,), bool
+            Which labels are not nearly certain yet.
         """
-        everything = torch.arange(self.positives.shape[1], device=self.positives.device)
-        self.trained, tried = self._descend(self.parameters, everything, _TRIAL_EPOCHS)
-        loss, constant = self._losses(tried, self.positives), self._losses(self.frequency, self.positives)
-        shows = loss < (1 - _LEAST_PROGRESS) * constant
-        leaps = False
-        if self.before is not None:
-            known = self._losses(self.before, self.positives)
-            leaping = shows & (loss < (1 - _LEAP) * known)
-            # So much that the loop will take the block: a leap of one label among hundreds would end the fit.
-            leaps = bool((known - loss)[leaping].sum() > _LEAST_LEAP * known.sum())
-            if leaps:
-                shows &= (loss < (1 - _LITTLE) * constant) & (loss < known)
-        self.learnt = shows.nonzero()[:, 0]
-        return leaps
+        worth = _LEAST_GAIN * known.sum()
+        constant = self._losses(self.frequency, self.positives)
+        trial = self._try_all()
+        trials = []
+        for most_left in _ON_THE_WAY:
+            left = self._losses(trial.honest, self.positives[:, trial.labels]) / constant[trial.labels]
+            trial = trial.of((left < most_left) & doubted[trial.labels])
+            # A rung of one label among hundreds would end the fit: the loop would not take the block.
+            if known[trial.labels].sum() <= worth:
+                return []
+            trial = self._descend(trial, max(1, self.max_epochs // 2))
+            trials.append(trial)
+        positives = self.positives[:, trial.labels]
+        near = nearly_certain(2 * trial.honest - 1, 2 * positives - 1, self.row_weights[:, None].expand_as(positives))
+        gain = known[trial.labels] - self._losses(trial.honest, positives)
+        if gain[near].sum() <= worth:
+            return []
+        rung = self._descend(trial.of(near), self.max_epochs)
+        waiting = ~torch.isin(trials[0].labels, rung.labels)
+        return [trials[0].of(waiting), rung]
 
-    def run(self) -> tuple[list[Tensor], Tensor]:
-        """Train on the labels chosen; return the parameters of the best epochs and their honest probabilities."""
+    def train_all(self) -> list[_Trained]:
+        """Train on all labels of which a trial shows something.
+
+        Others keep their frequency: they may be for a later block to learn, and until then they would cost as much, and
+        be learnt by heart.
+        """
+        trial, constant = self._try_all(), self._losses(self.frequency, self.positives)
+        shows = self._losses(trial.honest, self.positives) < (1 - _LEAST_PROGRESS) * constant
+        return [self._descend(trial.of(shows), self.max_epochs)] if shows.any() else []
+
+    def merge(self, groups: Sequence[_Trained]) -> tuple[list[Tensor], Tensor]:
+        """Return networks of all labels, with hidden units for each group, and their honest probabilities.
+
+        Labels of no group have their frequency.
+        """
         weight1, bias1, weight2, bias2 = self.parameters
-        weight2, bias2, honest = torch.zeros_like(weight2), bias2.clone(), self.frequency.clone()
-        if len(learnt := self.learnt):
-            some = [*self.trained[:2], *(parameter[..., learnt] for parameter in self.trained[2:])]
-            (weight1, bias1, weight2[..., learnt], bias2[..., learnt]), honest[:, learnt] = self._descend(
-                some, learnt, self.max_epochs
-            )
-        return [weight1, bias1, weight2, bias2], honest
+        weights1, biases1, weights2 = [weight1[..., :0]], [bias1[..., :0]], [weight2[:, :0]]
+        bias2, honest = bias2.clone(), self.frequency.clone()
+        for group in groups:
+            own1, own_bias1, own2, bias2[..., group.labels] = group.parameters
+            weights1.append(own1)
+            biases1.append(own_bias1)
+            weights2.append(torch.zeros_like(weight2).index_copy_(2, group.labels, own2))
+            honest[:, group.labels] = group.honest
+        return [torch.cat(weights1, 2), torch.cat(biases1, 2), torch.cat(weights2, 1), bias2], honest
+
+    def _try_all(self) -> _Trained:
+        if self.trial is None:
+            everything = torch.arange(self.positives.shape[1], device=self.positives.device)
+            self.trial = self._descend(_Trained(everything, self.parameters, self.frequency), _TRIAL_EPOCHS)
+        return self.trial
 
     @torch.enable_grad()
-    def _descend(self, parameters: list[Tensor], labels: Tensor, n_epochs: int) -> tuple[list[Tensor], Tensor]:
+    def _descend(self, start: _Trained, n_epochs: int) -> _Trained:
         """Train on some labels until their honest loss falls no more, with shorter steps each time that it stands."""
-        positives = self.positives[:, labels]
-        settled = _SETTLED * float(self._losses(self.frequency[:, labels], positives).mean())
-        parameters = [parameter.clone().requires_grad_() for parameter in parameters]
+        positives = self.positives[:, start.labels]
+        settled = _SETTLED * float(self._losses(self.frequency[:, start.labels], positives).mean())
+        parameters = [parameter.clone().requires_grad_() for parameter in start.parameters]
         optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
         best_loss, standing, n_shortened = float("inf"), 0, 0
         for _ in range(n_epochs):
@@ -270,7 +325,7 @@ class _Training:
                 with torch.no_grad():
                     for parameter, value in zip(parameters, best, strict=True):
                         parameter.copy_(value)
-        return best, best_honest
+        return _Trained(start.labels, best, best_honest)
 
     def _permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator)

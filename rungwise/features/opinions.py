@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 # Probabilities closer to 0 or 1 than a sample of some thousand rows can tell are not expressed as log-odds.
 _LEAST_PROBABILITY = 1e-3
+# Shares of the error rate of a label's frequency: what may be wrong of what is nearly certain, without noise and with.
+_MOST_DOUBT, _MOST_ERROR = 0.02, 0.25
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,23 @@ class Opinions:
     layer: nn.Module
     honest: Tensor
     importance: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which labels may be built upon.
+
+    Attributes
+    ----------
+    doubted : Tensor of shape (n_some,), bool
+        Which of the objective's labels are not nearly certain yet.
+    readings : pair of Tensor of shape (n_entries,), bool
+        Stream entries without labels in doubt: x and the labels that became nearly certain last, and x and all labels
+        that are nearly certain.
+    """
+
+    doubted: Tensor
+    readings: tuple[Tensor, Tensor]
 
 
 def express(probability: Tensor, link: str) -> Tensor:
@@ -58,3 +77,29 @@ def believed(objective: Any) -> Tensor:
     mean = (weights * targets).sum(0) / weights.sum(0).clamp(min=torch.finfo(weights.dtype).tiny)
     read = torch.tanh(estimates / 2) if objective.loss.link == "tanh" else estimates.clamp(-1, 1)
     return torch.where(estimates.any(0), read, mean)
+
+
+def nearly_certain(read: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return which labels are known so well that others may be built upon them, bool (n_labels,).
+
+    Few of their errors may be left. Noise that flips annotations of all rows alike leaves errors that no estimate can
+    mend: as many of them, up to some noise, are left in the surer half of the rows. Only errors beyond these count. How
+    sure the estimates are, other than in comparison, does not count: well-trained networks may be underconfident.
+
+    Parameters
+    ----------
+    read : Tensor of shape (n, n_labels)
+        Honest estimates as blocks read them, in [-1, 1].
+    targets, weights : Tensor of shape (n, n_labels)
+    """
+    shares = weights / weights.sum(0).clamp(min=torch.finfo(weights.dtype).tiny)
+    wrong = shares * ((read > 0) != (targets > 0))
+    error, positive = wrong.sum(0), (shares * (targets > 0)).sum(0)
+    prior = torch.minimum(positive, 1 - positive)
+    certain = (error <= _MOST_DOUBT * prior) & (prior > 0)
+    for label in (~certain & (error <= _MOST_ERROR * prior) & (prior > 0)).nonzero()[:, 0].tolist():
+        sureness = read[:, label].abs()
+        surer = sureness >= sureness[weights[:, label] > 0].median()
+        noise = wrong[surer, label].sum() / shares[surer, label].sum()
+        certain[label] = error[label] - noise <= _MOST_DOUBT * prior[label]
+    return certain

@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 from torch import Tensor, nn
 
 from rungwise._validation import check_whole
-from rungwise.features.opinions import Opinions, express, filled_targets
+from rungwise.features.opinions import Opinions, Standing, express, filled_targets
 
 # Trees of more labels are grown on random projections of them (Joly, Geurts and Wehenkel, 2014), whose squared
 # distances are nearly the same, so that growing costs no more with thousands of labels.
@@ -156,7 +156,7 @@ class TreeFeatures:
         generator: torch.Generator,
         objective: Any,
         grouping: Any,
-        doubtful: Tensor | None = None,
+        standing: Standing | None = None,
     ) -> Opinions:
         """Grow a forest and return it with its out-of-bag opinions; see `rungwise.features.HonestFeatureMap`."""
         targets, row_weights = filled_targets(objective)

@@ -7,14 +7,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from rungwise.features import FeatureMap, HonestFeatureMap, LinearLayer, Opinions
+from rungwise.features import FeatureMap, HonestFeatureMap, LinearLayer, Opinions, Standing
 from rungwise.fitting.attribution import sampled_loss, shuffle_importance
 from rungwise.fitting.objective import Objective
 from rungwise.fitting.readout import Readout, fit_readout
 from rungwise.fitting.training import Training
-
-# A label of which no more than this share of its frequency's loss is left may be built upon.
-_NEARLY_CERTAIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -67,19 +64,28 @@ def make_proposals(
     objective = Objective(
         training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
     )
-    certain = (training.loss_now <= _NEARLY_CERTAIN * training.prior_loss) & (training.prior_loss > 0)
-    certain |= stream.settled  # right, even where annotations are not
-    doubtful = stream.entries_of((~certain).nonzero()[:, 0]) if certain.any() else None
+    standing = _standing(training, labels)
     proposals: list[Proposal] = []
     for feature_map in features:
         generator = training.generators.layers
         if hasattr(feature_map, "fit_honest"):
-            opinions = feature_map.fit_honest(entries, generator, objective, training.grouping, doubtful)
+            opinions = feature_map.fit_honest(entries, generator, objective, training.grouping, standing)
             if opinions is not None:
                 proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
         elif (layer := feature_map.fit(entries, generator, objective, stream.label_entries)) is not None:
             proposals += _of_readouts(training, labels, feature_map, layer, objective, solver, penalties)
     return proposals
+
+
+def _standing(training: Training, labels: Tensor) -> Standing:
+    """Return which of some labels are in doubt, and which stream entries are not."""
+    rung, n_entries = training.rung, training.stream.entries.shape[1]
+
+    def without(hidden: Tensor) -> Tensor:
+        read = torch.ones(n_entries, dtype=torch.bool, device=rung.device)
+        return read.index_fill(0, training.stream.entries_of(hidden.nonzero()[:, 0]), False)
+
+    return Standing(rung[labels] == 0, (without((rung == 0) | (rung < rung.max())), without(rung == 0)))
 
 
 def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> Proposal:

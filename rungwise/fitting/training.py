@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rungwise.features.opinions import nearly_certain
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import Loss
 from rungwise.fitting.objective import Objective, normalise, weighted_sum
 from rungwise.fitting.readout import fit_readout
-from rungwise.network import Block, ResidualNetwork
+from rungwise.network import LINKS, Block, ResidualNetwork
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class Training:
         Honest loss and error rate of every label.
     prior_loss, prior_error : Tensor of shape (n_labels,)
         Honest loss and error rate of predicting each label by its frequency.
+    rung : Tensor of int64, shape (n_labels,)
+        The block after which the label was nearly certain for the first time, from 1; 0 if it is in doubt.
     importance : Tensor of shape (n_entries, n_labels)
     reports : list of BlockReport
     """
@@ -123,6 +126,7 @@ class Training:
         prior = _honest_constants(loss, targets, weights, grouping.folds)
         self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
         self.loss_now, self.error_now = self.loss_and_error(self.stream.estimates, everything)
+        self.rung = torch.zeros_like(everything)
         self.importance = targets.new_zeros(self.stream.entries.shape[1], targets.shape[1])
         self.reports: list[BlockReport] = []
         self._began = time.perf_counter()
@@ -158,10 +162,18 @@ class Training:
             seconds=now - self._began,
         )
         self._began = now
+        self._place_on_rung(block, estimates, len(self.reports) + 1)
         self.loss_now, self.error_now = loss_after, error_after
         self.reports.append(report)
         for callback in self.callbacks:
             callback(report)
+
+    def _place_on_rung(self, block: Block, estimates: Tensor, rung: int) -> None:
+        labels = block.labels
+        read = LINKS[self.loss.link](estimates)
+        certain = nearly_certain(read, self.targets[:, labels], self.weights[:, labels])
+        certain |= block.settle  # right, even where annotations are not
+        self.rung[labels[certain & (self.rung[labels] == 0)]] = rung
 
 
 def _honest_constants(loss: Loss, targets: Tensor, weights: Tensor, folds: Sequence[slice]) -> Tensor:

@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from rungwise.features import FEATURE_MAPS, LAYERS, LearnedFeatures, LearnedLayer, LinearFeatures, LinearLayer, learned
+from rungwise.features import (
+    FEATURE_MAPS,
+    LAYERS,
+    LearnedFeatures,
+    LearnedLayer,
+    LinearFeatures,
+    LinearLayer,
+    Standing,
+    learned,
+)
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
 from rungwise.fitting.objective import Objective
@@ -22,11 +31,26 @@ def apart(n, n_folds=3):
     return Grouping.apart([slice(ends[which], ends[which + 1]) for which in range(n_folds)])
 
 
-def train(features, stream, signs, grouping=None, weights=None, loss=None, seed=7, estimates=None, doubtful=None):
+def train(
+    features,
+    stream,
+    signs,
+    grouping=None,
+    weights=None,
+    loss=None,
+    seed=7,
+    estimates=None,
+    doubted=None,
+    readings=None,
+):
+    doubted = torch.ones(signs.shape[1], dtype=torch.bool) if doubted is None else doubted
+    readings = (torch.ones(stream.shape[1], dtype=torch.bool),) * 2 if readings is None else readings
     weights = torch.ones_like(signs) if weights is None else weights
     estimates = torch.zeros_like(signs) if estimates is None else estimates
     objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, estimates)
-    return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)), doubtful)
+    return features.fit_honest(
+        stream, seeded(seed), objective, grouping or apart(len(stream)), Standing(doubted, readings)
+    )
 
 
 @pytest.fixture
@@ -74,17 +98,6 @@ def test_labels_of_a_fold_do_not_move_its_opinions(fold, short):
     assert (after.honest[others] - before.honest[others]).abs().amax() > 1e-3
 
 
-def test_two_networks_speak_about_each_others_rows_where_rows_are_many(monkeypatch, short):
-    monkeypatch.setattr(learned, "_MANY_ROWS", 90)
-    stream, signs = problem()
-    grouping = apart(90, 5)
-    opinions = train(LearnedFeatures(8), stream, signs, grouping)
-    assert len(opinions.layer.weight1) == 2
-    for row, fold in enumerate(grouping.fold.tolist()):
-        expected = 2 * outputs(opinions.layer, stream[row : row + 1], fold % 2)[0] - 1
-        assert opinions.honest[row].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
-
-
 def test_labels_that_show_nothing_keep_their_frequency():
     stream, signs = problem()
     coins = torch.where(torch.rand(90, 1, generator=seeded(5), dtype=torch.float64) < 0.3, 1.0, -1.0).double()
@@ -98,20 +111,64 @@ def test_labels_that_show_nothing_keep_their_frequency():
         assert torch.allclose(opinions.honest[rows, 0], rest.mean().expand(30), atol=1e-5)
 
 
-def test_labels_that_gain_little_wait_while_others_leap():
-    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
-    noise = torch.randn(400, generator=seeded(1), dtype=torch.float64)
-    signs = torch.where(torch.stack([stream[:, 0], stream[:, 1] + 2 * noise], dim=1) > 0, 1.0, -1.0).double()
-    said = train(LearnedFeatures(64), stream, signs, apart(400)).layer(stream)
-    assert said[:, 0].std() > 0.5
-    assert said[:, 1].std() < 1e-6
-    # What is known already does not leap again.
-    known = torch.stack([0.9 * signs[:, 0], torch.zeros(400, dtype=torch.float64)], dim=1)
-    said = train(LearnedFeatures(64), stream, signs, apart(400), estimates=known).layer(stream)
-    assert said[:, 1].std() > 0.1
+def rungs():
+    """Return bits and a certain label, (600, 5), and labels: a majority of two bits and that label, a noisy bit."""
+    bits = torch.where(torch.rand(600, 5, generator=seeded(0)) < 0.5, 1.0, -1.0).double()
+    noise = torch.where(torch.rand(600, generator=seeded(1)) < 0.15, -1.0, 1.0)
+    return bits, torch.stack([bits[:, [0, 1, 4]].sum(1).sign(), bits[:, 2] * noise], dim=1)
 
 
-def test_a_leap_among_many_labels_lets_none_wait():
+@pytest.fixture
+def descents(monkeypatch):
+    """Return a list that will hold how many labels were trained each time, and for how many epochs at most."""
+    found = []
+    descend = learned._Training._descend
+
+    def counting(training, start, n_epochs):
+        found.append((len(start.labels), n_epochs))
+        return descend(training, start, n_epochs)
+
+    monkeypatch.setattr(learned._Training, "_descend", counting)
+    return found
+
+
+def test_a_rung_is_trained_to_the_end_and_others_keep_what_a_trial_taught_them(descents):
+    entries, signs = rungs()
+    opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600))
+    layer, honest = opinions.layer, opinions.honest
+    assert descents == [(2, 5), (2, 30), (1, 30), (1, 60)]
+    assert layer.weight1.shape[2] == 2 * 32  # hidden units of the rung, and of what waits
+    wrong = ((layer(entries) > 0) != (signs > 0)).double().mean(0)
+    assert wrong.tolist() == pytest.approx([0, 0.15], abs=0.03)
+    for which, rows in enumerate(apart(600).folds):
+        assert torch.allclose(honest[rows], 2 * outputs(layer, entries[rows], which) - 1, atol=1e-5)
+
+
+def test_what_is_nearly_certain_is_no_new_rung(descents):
+    entries, signs = rungs()
+    features, known = LearnedFeatures(32, dropout=0.0), 0.6 * signs
+    train(features, entries, signs, apart(600), estimates=known, doubted=torch.tensor([True, True]))
+    assert descents == [(2, 5), (2, 30), (1, 30), (1, 60)]
+    for doubted in ([False, True], [False, False]):
+        descents.clear()
+        train(features, entries, signs, apart(600), estimates=known, doubted=torch.tensor(doubted))
+        assert descents[-1] == (2, 60)
+
+
+@pytest.mark.parametrize("needed", ["the last rung", "an earlier rung"])
+def test_earlier_rungs_are_read_only_if_no_rung_follows_without_them(needed):
+    (x, certain), signs = rungs()[0].split([4, 1], dim=1), rungs()[1][:, :1]
+    other = torch.where(torch.rand(600, 1, generator=seeded(3)) < 0.5, 1.0, -1.0).double()
+    first, last = (other, certain) if needed == "the last rung" else (certain, other)
+    readings = torch.tensor([[True] * 4 + [False, True], [True] * 6])
+    entries = torch.cat([x, first, last], dim=1)
+    opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600), readings=tuple(readings))
+    importance = opinions.importance(torch.tensor([0]))[:, 0]
+    assert (importance[4] == 0) == (needed == "the last rung")
+    assert importance[4:].argmax() == (1 if needed == "the last rung" else 0)
+
+
+def test_a_rung_of_one_label_among_many_lets_none_wait():
     stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
     noise = torch.randn(400, 80, generator=seeded(1), dtype=torch.float64)
     slight = torch.where(stream[:, 1:2] + 2 * noise > 0, 1.0, -1.0).double()
@@ -130,16 +187,17 @@ def test_labels_annotated_in_part_do_not_wait():
 
 
 @pytest.mark.parametrize("follows", [True, False])
-def test_what_is_in_doubt_is_read_only_if_nothing_leaps_without_it(follows):
+def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows):
     stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
     signs = torch.where(stream[:, :1] > 0, 1.0, -1.0).double()
     wrong = torch.rand(400, 1, generator=seeded(1)) < 0.3
     estimates = torch.where(wrong, -0.4, 0.4) * signs
     rest = stream if follows else stream[:, 1:]
     entries = torch.cat([rest, estimates], dim=1)
-    doubtful = torch.tensor([entries.shape[1] - 1])
+    clear = torch.ones(entries.shape[1], dtype=torch.bool)
+    clear[-1] = False
     features = LearnedFeatures(32, dropout=0.0)
-    opinions = train(features, entries, signs, apart(400), estimates=estimates, doubtful=doubtful)
+    opinions = train(features, entries, signs, apart(400), estimates=estimates, readings=(clear, clear))
     importance = opinions.importance(torch.tensor([0]))[:, 0]
     assert (importance[-1] == 0) == follows
     assert importance.argmax() == (0 if follows else len(importance) - 1)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rungwise.datasets import make_hierarchy
-from rungwise.features import RandomFeatures
+from rungwise.features import LinearLayer, Opinions, RandomFeatures
 from rungwise.fitting import layerwise
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.gate_search import GateSettings
@@ -127,23 +127,38 @@ def test_nothing_is_proposed_for_labels_that_are_nearly_exact(monkeypatch):
 
 
 class Aside:
-    """Features that stand aside, and keep what they are told of labels in doubt."""
+    """Features that stand aside, and keep what they are told of the labels."""
 
     name = "aside"
 
     def __init__(self):
-        self.doubtful = []
+        self.standings = []
 
-    def fit_honest(self, stream, generator, objective, grouping, doubtful):
-        self.doubtful.append(doubtful)
+    def fit_honest(self, stream, generator, objective, grouping, standing):
+        self.standings.append(standing)
 
 
-def test_features_are_told_which_entries_read_labels_in_doubt():
-    x = np.random.default_rng(0).choice([-1.0, 1.0], size=(800, 8))
-    aside = Aside()
-    fit(x, np.stack([x[:, 0], x[:, :4].prod(axis=1)], axis=1), features=[RandomFeatures(256), aside])
-    assert aside.doubtful[0] is None
-    assert aside.doubtful[1].tolist() == [9]
+class OneByOne(Aside):
+    """Features that know the first of the labels asked for, and nothing of the others."""
+
+    name = "one by one"
+
+    def fit_honest(self, stream, generator, objective, grouping, standing):
+        super().fit_honest(stream, generator, objective, grouping, standing)
+        honest = torch.zeros_like(objective.targets)
+        honest[:, 0] = objective.targets[:, 0]
+        return Opinions(LinearLayer(), honest, lambda labels: stream.new_zeros(stream.shape[1], len(labels)))
+
+
+def test_features_are_told_which_labels_are_in_doubt_and_which_became_certain_last():
+    x = np.random.default_rng(0).choice([-1.0, 1.0], size=(100, 5))
+    features = OneByOne()
+    fit(x[:, :2], x[:, 2:], features=[features], max_depth=3)
+    assert [standing.doubted.tolist() for standing in features.standings] == [[True] * 3, [True] * 2, [True]]
+    last, certain = zip(*(standing.readings for standing in features.standings), strict=True)
+    read = [True, True, False, False, False], [True, True, True, False, False], [True, True, False, True, False]
+    assert [reading.tolist() for reading in last] == list(read)
+    assert [reading.tolist() for reading in certain] == [*read[:2], [True, True, True, True, False]]
 
 
 def test_labels_that_a_gate_settled_are_not_in_doubt_though_annotations_are_flipped():
@@ -154,7 +169,9 @@ def test_labels_that_a_gate_settled_are_not_in_doubt_though_annotations_are_flip
     aside = Aside()
     *_, fitted = fit(x, np.stack([flipped, coin], axis=1), features=[aside], gates=GateSettings())
     assert list(fitted.gates) == [0]
-    assert aside.doubtful[-1].tolist() == [9]
+    _, (last, certain) = aside.standings[-1].doubted, aside.standings[-1].readings
+    assert aside.standings[-1].doubted.tolist() == [True]  # of the coin: nothing is proposed for the other
+    assert last.tolist() == certain.tolist() == [True] * 9 + [False]
 
 
 def test_prior_loss_is_the_loss_of_the_frequency():

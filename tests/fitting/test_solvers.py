@@ -145,7 +145,9 @@ def test_stochastic_gradient_descent_converges_with_many_more_units_than_example
     # 39 batches of 32 leave 2 examples.
     found = sgd.minimise(problem, moments, penalty, torch.Generator().manual_seed(0), batch_size=32, max_epochs=30)
     # In double precision: single precision rounds the values themselves by nearly 1e-6.
-    precise = replace(problem, hidden=problem.hidden.double(), targets=targets.double(), weights=problem.weights.double())
+    precise = replace(
+        problem, hidden=problem.hidden.double(), targets=targets.double(), weights=problem.weights.double()
+    )
     best = precise.value(exact.double(), penalty)
     assert (precise.value(found.double(), penalty) <= best * (1 + 1e-6)).all()
 
