@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
     # One for each layer, and one more: later blocks gain hardly anything, and cost the most.
-    model = learned(width, callbacks=[report])
+    model = learned(width, max_depth=n_layers + 1, callbacks=[report])
     with console.status(f"{d * d} hints of each layer"):
         predicted = model.fit(X[:n], np.hstack([hints.Y, outputs[:n]])).predict(X[n:])
     wrong = (predicted != np.hstack([hints.on(X[n:]), outputs[n:]])).mean(axis=0)

@@ -4,7 +4,7 @@ Gradient descent on one block at a time, as in the paper, but through both of it
 trained without the fold's rows, and speaks honestly about them. The fitted layer is the mean of these networks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,16 +19,15 @@ _LEARNING_RATE, _WEIGHT_DECAY, _INPUT_DROPOUT = 4e-3, 1e-2, 0.1
 _TRIAL_EPOCHS, _PATIENCE = 5, 3
 # Most epochs where rows are few and where they are many: what is slow to learn is faster in the next block, which
 # stands on this one.
-_MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS = 60, 30
+_MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS, _MANY_ROWS = 60, 30, 10_000
 # Steps become shorter when the honest loss stands, so many times.
 _SHORTENED, _SHORTENINGS = 0.2, 2
 # Shares of a label's frequency's loss: labels of which a trial leaves no more are tried again without the others.
 _ON_THE_WAY = (0.75, 0.35)
 # A new rung gains at least this share of what all labels have left.
-_LEAST_GAIN = 0.02
+_LEAST_RUNG = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
-_MANY_ROWS = 10_000  # from so many on
 # Steps of one epoch where there are rows enough, and the batches that this gives.
 _STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 256
 
@@ -111,6 +110,7 @@ class LearnedFeatures:
     Parameters
     ----------
     width : int, at least 1
+        Hidden units of a network; in a block with a new rung, of one for the rung and of one for labels that wait.
     dropout : float in [0, 1)
         Of the hidden units.
     """
@@ -143,34 +143,29 @@ class LearnedFeatures:
         total = torch.zeros_like(first, dtype=stream.dtype).index_add_(0, place, row_weights)
         positives = torch.zeros_like(positives[first]).index_add_(0, place, row_weights[:, None] * positives)
         positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
-        fold = grouping.fold[first]
         before = (1 + believed(objective)[first]) / 2
-        known = (total @ (before - positives).square() / total.sum()).float()
+        loss_before = (total @ (before - positives).square() / total.sum()).float()
         # Filled gaps agree with the estimates so far: these cannot be judged by rows that are annotated in part.
         complete = bool((objective.weights == row_weights[:, None]).all())
-        climbs = complete and bool(known[standing.doubted].sum() > _LEAST_GAIN * known.sum())
+        climbs = complete and bool(loss_before[standing.doubted].sum() > _LEAST_RUNG * loss_before.sum())
         # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
         speaking = spread > 0
-        for reading in _readings(speaking, standing) if climbs else [speaking]:
-            entries = reading.nonzero()[:, 0]
-            training = _Training(
-                self,
-                stream[first][:, entries].float(),
-                positives.float(),
-                total.float(),
-                fold,
-                generator,
-            )
-            clear = climbs and not bool((reading & ~standing.readings[-1]).any())
-            groups = training.climb(known, standing.doubted) if clear else []
-            if groups:
+        rows = stream[first].float()
+        examples = positives.float(), total.float(), grouping.fold[first], generator
+        for reading in _distinct(speaking & reading for reading in standing.readings) if climbs else []:
+            training = _Training(self, rows[:, reading], *examples)
+            if groups := training.climb(loss_before, standing.doubted):
                 break
-        (weight1, *parameters), honest = training.merge(groups or training.train_all())
+        else:
+            reading = speaking
+            training = _Training(self, rows[:, reading], *examples)
+            groups = training.train_all()
+        (weight1, *parameters), honest = training.merge(groups)
         honest = honest[place]
         everywhere = weight1.new_zeros(len(weight1), len(spread), weight1.shape[2])
-        parameters.insert(0, everywhere.index_copy_(1, entries, weight1))
-        layer = LearnedLayer([parameter.to(stream) for parameter in parameters], objective.loss.link)
+        everywhere[:, reading] = weight1
+        layer = LearnedLayer([parameter.to(stream) for parameter in (everywhere, *parameters)], objective.loss.link)
 
         def importance(labels: Tensor) -> Tensor:
             # How far each entry moves a label along all paths, squared.
@@ -180,12 +175,11 @@ class LearnedFeatures:
         return Opinions(layer, express(honest.to(stream), layer.link), importance)
 
 
-def _readings(speaking: Tensor, standing: Standing) -> list[Tensor]:
-    """Return which entries are read, in the order in which it is tried, each a mask of shape (n_entries,)."""
+def _distinct(masks: Iterable[Tensor]) -> list[Tensor]:
     distinct: list[Tensor] = []
-    for reading in [*(speaking & reading for reading in standing.readings), speaking]:
-        if not any(torch.equal(reading, other) for other in distinct):
-            distinct.append(reading)
+    for mask in masks:
+        if not any(torch.equal(mask, other) for other in distinct):
+            distinct.append(mask)
     return distinct
 
 
@@ -209,9 +203,10 @@ class _Training:
         self.rows = [(self.net != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
         self.n_used = min(len(rows) for rows in self.rows)
         self.batch = max(_MIN_BATCH, min(_MAX_BATCH, self.n_used // _STEPS))
-        self.parameters = self._initial()
-        self.frequency = torch.sigmoid(self.parameters[3])[self.net, 0]
-        self.trial: _Trained | None = None
+        parameters = self._initial()
+        self.frequency = torch.sigmoid(parameters[3])[self.net, 0]
+        everything = torch.arange(positives.shape[1], device=positives.device)
+        self.start = _Trained(everything, parameters, self.frequency)
 
     def _initial(self) -> list[Tensor]:
         n_nets, n_inputs = self.n_nets, self.stream.shape[1]
@@ -228,39 +223,40 @@ class _Training:
         bias1 = torch.zeros(n_nets, 1, width, device=device)
         return [draw(n_nets, n_inputs, width), bias1, 0.1 * draw(n_nets, width, n_labels), prior]
 
-    def climb(self, known: Tensor, doubted: Tensor) -> list[_Trained]:
+    def climb(self, loss_before: Tensor, doubted: Tensor) -> list[_Trained]:
         """Train a new rung, labels that trials make nearly certain; return an empty list if there is none.
 
         Trials leave behind, in turn, the labels of which most is left: these take hidden units that the others need to
-        become certain. They keep what they learned until then, and wait, as they may follow from the rung.
+        become certain. Those that the first leaves behind are for a later block. Others keep what the second has taught
+        them, and wait.
 
         Parameters
         ----------
-        known : Tensor of shape (n_labels,)
+        loss_before : Tensor of shape (n_labels,)
             Mean squared error of the probabilities so far.
         doubted : Tensor of shape (n_labels,), bool
             Which labels are not nearly certain yet.
         """
-        worth = _LEAST_GAIN * known.sum()
+        worth = _LEAST_RUNG * loss_before.sum()
         constant = self._losses(self.frequency, self.positives)
-        trial = self._try_all()
+        trial = self._descend(self.start.of(doubted), _TRIAL_EPOCHS)
         trials = []
         for most_left in _ON_THE_WAY:
             left = self._losses(trial.honest, self.positives[:, trial.labels]) / constant[trial.labels]
-            trial = trial.of((left < most_left) & doubted[trial.labels])
-            # A rung of one label among hundreds would end the fit: the loop would not take the block.
-            if known[trial.labels].sum() <= worth:
+            trial = trial.of(left < most_left)
+            if loss_before[trial.labels].sum() <= worth:
                 return []
             trial = self._descend(trial, max(1, self.max_epochs // 2))
             trials.append(trial)
         positives = self.positives[:, trial.labels]
-        near = nearly_certain(2 * trial.honest - 1, 2 * positives - 1, self.row_weights[:, None].expand_as(positives))
-        gain = known[trial.labels] - self._losses(trial.honest, positives)
+        shares = (self.row_weights / self.row_weights.sum())[:, None].expand_as(positives)
+        near = nearly_certain(2 * trial.honest - 1, 2 * positives - 1, shares)
+        gain = loss_before[trial.labels] - self._losses(trial.honest, positives)
         if gain[near].sum() <= worth:
             return []
         rung = self._descend(trial.of(near), self.max_epochs)
         waiting = ~torch.isin(trials[0].labels, rung.labels)
-        return [trials[0].of(waiting), rung]
+        return [trials[0].of(waiting), rung] if waiting.any() else [rung]
 
     def train_all(self) -> list[_Trained]:
         """Train on all labels of which a trial shows something.
@@ -268,7 +264,8 @@ class _Training:
         Others keep their frequency: they may be for a later block to learn, and until then they would cost as much, and
         be learnt by heart.
         """
-        trial, constant = self._try_all(), self._losses(self.frequency, self.positives)
+        trial = self._descend(self.start, _TRIAL_EPOCHS)
+        constant = self._losses(self.frequency, self.positives)
         shows = self._losses(trial.honest, self.positives) < (1 - _LEAST_PROGRESS) * constant
         return [self._descend(trial.of(shows), self.max_epochs)] if shows.any() else []
 
@@ -277,22 +274,16 @@ class _Training:
 
         Labels of no group have their frequency.
         """
-        weight1, bias1, weight2, bias2 = self.parameters
+        weight1, bias1, weight2, bias2 = self.start.parameters
         weights1, biases1, weights2 = [weight1[..., :0]], [bias1[..., :0]], [weight2[:, :0]]
         bias2, honest = bias2.clone(), self.frequency.clone()
         for group in groups:
-            own1, own_bias1, own2, bias2[..., group.labels] = group.parameters
+            own1, own_bias1, own2, own_bias2 = group.parameters
             weights1.append(own1)
             biases1.append(own_bias1)
             weights2.append(torch.zeros_like(weight2).index_copy_(2, group.labels, own2))
-            honest[:, group.labels] = group.honest
+            bias2[..., group.labels], honest[:, group.labels] = own_bias2, group.honest
         return [torch.cat(weights1, 2), torch.cat(biases1, 2), torch.cat(weights2, 1), bias2], honest
-
-    def _try_all(self) -> _Trained:
-        if self.trial is None:
-            everything = torch.arange(self.positives.shape[1], device=self.positives.device)
-            self.trial = self._descend(_Trained(everything, self.parameters, self.frequency), _TRIAL_EPOCHS)
-        return self.trial
 
     @torch.enable_grad()
     def _descend(self, start: _Trained, n_epochs: int) -> _Trained:
@@ -301,7 +292,7 @@ class _Training:
         settled = _SETTLED * float(self._losses(self.frequency[:, start.labels], positives).mean())
         parameters = [parameter.clone().requires_grad_() for parameter in start.parameters]
         optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-        best_loss, standing, n_shortened = float("inf"), 0, 0
+        best_loss, n_standing, n_shortened = float("inf"), 0, 0
         for _ in range(n_epochs):
             orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
             for rows in orders.split(self.batch, dim=1):
@@ -310,16 +301,16 @@ class _Training:
                 optimiser.step()
             honest = self._honest(parameters)
             loss = float(self._losses(honest, positives).mean())
-            standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else standing + 1
+            n_standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else n_standing + 1
             if loss < best_loss:
                 best_loss, best_honest = loss, honest
                 best = [parameter.detach().clone() for parameter in parameters]
             if best_loss <= settled:
                 break
-            if standing >= _PATIENCE:
+            if n_standing >= _PATIENCE:
                 if n_shortened == _SHORTENINGS:
                     break
-                standing, n_shortened = 0, n_shortened + 1
+                n_standing, n_shortened = 0, n_shortened + 1
                 for group in optimiser.param_groups:
                     group["lr"] *= _SHORTENED
                 with torch.no_grad():

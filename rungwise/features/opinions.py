@@ -1,7 +1,8 @@
 """Opinions: features whose hidden units are estimates of the labels, fitted to the labels themselves.
 
 Random and screened units do not follow single labels, and the readout is fitted with honest updates later. Units that
-were fitted to the labels have to bring honest values for the training rows with them.
+were fitted to the labels have to bring honest values for the training rows with them. They are told which labels are
+nearly certain, for others to be built upon.
 """
 
 from collections.abc import Callable
@@ -43,13 +44,13 @@ class Standing:
     ----------
     doubted : Tensor of shape (n_some,), bool
         Which of the objective's labels are not nearly certain yet.
-    readings : pair of Tensor of shape (n_entries,), bool
+    readings : list of Tensor of shape (n_entries,), bool
         Stream entries without labels in doubt: x and the labels that became nearly certain last, and x and all labels
-        that are nearly certain.
+        that are nearly certain. Empty if no label became so since this was last tried.
     """
 
     doubted: Tensor
-    readings: tuple[Tensor, Tensor]
+    readings: list[Tensor]
 
 
 def express(probability: Tensor, link: str) -> Tensor:
@@ -79,27 +80,32 @@ def believed(objective: Any) -> Tensor:
     return torch.where(estimates.any(0), read, mean)
 
 
-def nearly_certain(read: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def nearly_certain(read: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
     """Return which labels are known so well that others may be built upon them, bool (n_labels,).
 
     Few of their errors may be left. Noise that flips annotations of all rows alike leaves errors that no estimate can
-    mend: as many of them, up to some noise, are left in the surer half of the rows. Only errors beyond these count. How
-    sure the estimates are, other than in comparison, does not count: well-trained networks may be underconfident.
+    mend: as many of them, up to some noise, are left in the surer half of the rows. Only errors beyond these count, as
+    far as rows are enough to tell. How sure the estimates are, other than in comparison, does not count: well-trained
+    networks may be underconfident.
 
     Parameters
     ----------
     read : Tensor of shape (n, n_labels)
         Honest estimates as blocks read them, in [-1, 1].
-    targets, weights : Tensor of shape (n, n_labels)
+    targets : Tensor of shape (n, n_labels)
+        In [-1, 1]: means of rows that are alike.
+    shares : Tensor of shape (n, n_labels)
+        Weights, of each label in sum 1, or 0 if it is not annotated.
     """
-    shares = weights / weights.sum(0).clamp(min=torch.finfo(weights.dtype).tiny)
-    wrong = shares * ((read > 0) != (targets > 0))
-    error, positive = wrong.sum(0), (shares * (targets > 0)).sum(0)
-    prior = torch.minimum(positive, 1 - positive)
+    wrong = shares * torch.where(read > 0, 1 - targets, 1 + targets) / 2
+    error = wrong.sum(0)
+    prior = torch.minimum((shares * (1 + targets)).sum(0), (shares * (1 - targets)).sum(0)) / 2
     certain = (error <= _MOST_DOUBT * prior) & (prior > 0)
     for label in (~certain & (error <= _MOST_ERROR * prior) & (prior > 0)).nonzero()[:, 0].tolist():
-        sureness = read[:, label].abs()
-        surer = sureness >= sureness[weights[:, label] > 0].median()
-        noise = wrong[surer, label].sum() / shares[surer, label].sum()
+        sureness, share = read[:, label].abs(), shares[:, label]
+        order = sureness.argsort(descending=True)
+        median = sureness[order][share[order].cumsum(0) >= share.sum() / 2][0]
+        surer = sureness >= median
+        noise = wrong[surer, label].sum() / share[surer].sum()
         certain[label] = error[label] - noise <= _MOST_DOUBT * prior[label]
     return certain

@@ -156,7 +156,7 @@ class TreeFeatures:
         generator: torch.Generator,
         objective: Any,
         grouping: Any,
-        standing: Standing | None = None,
+        standing: Standing,
     ) -> Opinions:
         """Grow a forest and return it with its out-of-bag opinions; see `rungwise.features.HonestFeatureMap`."""
         targets, row_weights = filled_targets(objective)

@@ -64,6 +64,7 @@ def make_proposals(
     objective = Objective(
         training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
     )
+    training.find_rung()
     standing = _standing(training, labels)
     proposals: list[Proposal] = []
     for feature_map in features:
@@ -85,7 +86,10 @@ def _standing(training: Training, labels: Tensor) -> Standing:
         read = torch.ones(n_entries, dtype=torch.bool, device=rung.device)
         return read.index_fill(0, training.stream.entries_of(hidden.nonzero()[:, 0]), False)
 
-    return Standing(rung[labels] == 0, (without((rung == 0) | (rung < rung.max())), without(rung == 0)))
+    # Where the last block placed no label on a rung, all has been tried.
+    news = int(rung.max()) == len(training.reports)
+    readings = [without((rung == 0) | (rung < rung.max())), without(rung == 0)] if news else []
+    return Standing(rung[labels] == 0, readings)
 
 
 def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> Proposal:

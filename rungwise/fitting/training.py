@@ -101,7 +101,7 @@ class Training:
     prior_loss, prior_error : Tensor of shape (n_labels,)
         Honest loss and error rate of predicting each label by its frequency.
     rung : Tensor of int64, shape (n_labels,)
-        The block after which the label was nearly certain for the first time, from 1; 0 if it is in doubt.
+        The block after which `find_rung` found the label nearly certain, from 1; 0 if it is in doubt.
     importance : Tensor of shape (n_entries, n_labels)
     reports : list of BlockReport
     """
@@ -162,18 +162,18 @@ class Training:
             seconds=now - self._began,
         )
         self._began = now
-        self._place_on_rung(block, estimates, len(self.reports) + 1)
         self.loss_now, self.error_now = loss_after, error_after
         self.reports.append(report)
         for callback in self.callbacks:
             callback(report)
 
-    def _place_on_rung(self, block: Block, estimates: Tensor, rung: int) -> None:
-        labels = block.labels
-        read = LINKS[self.loss.link](estimates)
-        certain = nearly_certain(read, self.targets[:, labels], self.weights[:, labels])
-        certain |= block.settle  # right, even where annotations are not
-        self.rung[labels[certain & (self.rung[labels] == 0)]] = rung
+    def find_rung(self) -> None:
+        """Place labels on the rung of the last block that have become nearly certain."""
+        labels = (self.rung == 0).nonzero()[:, 0]
+        read = LINKS[self.loss.link](self.stream.estimates[:, labels])
+        certain = nearly_certain(read, self.targets[:, labels], self.shares[:, labels])
+        certain |= self.stream.settled[labels]  # right, even where annotations are not
+        self.rung[labels[certain]] = len(self.reports)
 
 
 def _honest_constants(loss: Loss, targets: Tensor, weights: Tensor, folds: Sequence[slice]) -> Tensor:

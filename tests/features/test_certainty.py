@@ -12,7 +12,7 @@ N = 2000
 def certain(read, targets, weights=None):
     read, targets = (torch.as_tensor(column, dtype=torch.float64)[:, None] for column in (read, targets))
     weights = torch.ones_like(targets) if weights is None else torch.as_tensor(weights, dtype=torch.float64)[:, None]
-    return nearly_certain(read, targets, weights).item()
+    return nearly_certain(read, targets, weights / weights.sum(0).clamp(min=1e-9)).item()
 
 
 def flipped(truth, share):
@@ -57,7 +57,32 @@ def test_frequency_is_never_certain(truth):
     assert not certain(np.zeros(N), truth)
     rare = np.where(np.arange(N) < 20, 1.0, -1.0)
     assert not certain(np.full(N, rare.mean()), rare)
-    assert not certain(np.ones(N), np.ones(N))  # a label that is always there says nothing
+
+
+def test_a_label_that_is_always_there_is_never_certain():
+    for n in (20, 57, 94, 131, 242, 279):  # shares whose sum is not quite 1
+        for value in (-1, 1):
+            for weights in (np.ones(n), np.linspace(0.1, 3, n), np.zeros(n)):
+                assert not certain(np.full(n, value), np.full(n, value), weights)
+
+
+def test_a_weight_is_a_copy():
+    rng = np.random.default_rng(0)
+    verdicts = []
+    for _ in range(100):
+        truth = rng.choice([-1.0, 1.0], size=200)
+        wrong = rng.random(200) < 0.05
+        read, weights = truth * rng.uniform(0.3, 1, 200), rng.choice([1, 3], size=200)
+        copied = [np.repeat(column, weights) for column in (read, np.where(wrong, -truth, truth))]
+        verdicts.append(certain(*copied))
+        assert certain(read, np.where(wrong, -truth, truth), weights) is verdicts[-1]
+    assert {*verdicts} == {True, False}
+
+
+def test_targets_between_are_means_of_copies(truth):
+    unsure = np.arange(N) % 100 == 0
+    assert certain(np.where(unsure, 0.1, 1) * truth, np.where(unsure, 0.2, 1) * truth)  # .4 of each copy are wrong
+    assert not certain(np.where(unsure, 0.1, 1) * truth, np.where(unsure, -1, 1) * truth)
 
 
 def test_rows_that_are_not_annotated_do_not_matter(truth):

@@ -44,7 +44,7 @@ def train(
     readings=None,
 ):
     doubted = torch.ones(signs.shape[1], dtype=torch.bool) if doubted is None else doubted
-    readings = (torch.ones(stream.shape[1], dtype=torch.bool),) * 2 if readings is None else readings
+    readings = [torch.ones(stream.shape[1], dtype=torch.bool)] * 2 if readings is None else readings
     weights = torch.ones_like(signs) if weights is None else weights
     estimates = torch.zeros_like(signs) if estimates is None else estimates
     objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, estimates)
@@ -86,7 +86,8 @@ def test_layer_is_the_mean_of_the_networks(loss):
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_labels_of_a_fold_do_not_move_its_opinions(fold, short):
+def test_labels_of_a_fold_do_not_move_its_opinions(fold, short, monkeypatch):
+    monkeypatch.setattr(learned, "_LEAST_PROGRESS", -1.0)  # whether a trial shows something is told by all folds
     stream, signs = problem()
     rows = apart(90).folds[fold]
     # The prior that all networks start from is of all rows: flips that keep it.
@@ -155,15 +156,35 @@ def test_what_is_nearly_certain_is_no_new_rung(descents):
         assert descents[-1] == (2, 60)
 
 
+def test_a_rung_alone_has_no_units_of_what_waits(descents):
+    entries, signs = rungs()
+    opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs[:, :1], apart(600), loss=LogisticLoss())
+    assert descents == [(1, 5), (1, 30), (1, 30), (1, 60)]
+    assert opinions.layer.weight1.shape[2] == 32
+    assert ((opinions.layer(entries) > 0) == (signs[:, :1] > 0)).all()
+
+
+def test_copies_that_disagree_are_no_rung(descents):
+    entries, signs = rungs()
+    index = torch.arange(900) % 600  # 300 rows are there twice
+    signs = signs[index][:, :1].clone()
+    signs[600:800] *= -1
+    folds = [slice(0, 300), slice(300, 600), slice(600, 900)]
+    train(LearnedFeatures(32, dropout=0.0), entries[index], signs, Grouping(folds, index, index))
+    assert descents[-2:] == [(1, 5), (1, 60)]
+
+
 @pytest.mark.parametrize("needed", ["the last rung", "an earlier rung"])
-def test_earlier_rungs_are_read_only_if_no_rung_follows_without_them(needed):
+def test_earlier_rungs_are_read_only_if_no_rung_follows_without_them(needed, descents):
     (x, certain), signs = rungs()[0].split([4, 1], dim=1), rungs()[1][:, :1]
     other = torch.where(torch.rand(600, 1, generator=seeded(3)) < 0.5, 1.0, -1.0).double()
     first, last = (other, certain) if needed == "the last rung" else (certain, other)
-    readings = torch.tensor([[True] * 4 + [False, True], [True] * 6])
-    entries = torch.cat([x, first, last], dim=1)
-    opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600), readings=tuple(readings))
+    entries = torch.cat([x, first, last, 0.1 * signs], dim=1)
+    readings = [torch.tensor(mask) for mask in ([True] * 4 + [False, True, False], [True] * 6 + [False])]
+    opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600), readings=readings)
+    assert descents[-4:] == [(1, 5), (1, 30), (1, 30), (1, 60)]
     importance = opinions.importance(torch.tensor([0]))[:, 0]
+    assert importance[6] == 0  # its own estimates, in doubt
     assert (importance[4] == 0) == (needed == "the last rung")
     assert importance[4:].argmax() == (1 if needed == "the last rung" else 0)
 
@@ -187,7 +208,7 @@ def test_labels_annotated_in_part_do_not_wait():
 
 
 @pytest.mark.parametrize("follows", [True, False])
-def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows):
+def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows, descents):
     stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
     signs = torch.where(stream[:, :1] > 0, 1.0, -1.0).double()
     wrong = torch.rand(400, 1, generator=seeded(1)) < 0.3
@@ -197,7 +218,9 @@ def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows):
     clear = torch.ones(entries.shape[1], dtype=torch.bool)
     clear[-1] = False
     features = LearnedFeatures(32, dropout=0.0)
-    opinions = train(features, entries, signs, apart(400), estimates=estimates, readings=(clear, clear))
+    opinions = train(features, entries, signs, apart(400), estimates=estimates, readings=[clear, clear])
+    assert descents[-1] == (1, 60)
+    assert (descents[-2] == (1, 30)) == follows
     importance = opinions.importance(torch.tensor([0]))[:, 0]
     assert (importance[-1] == 0) == follows
     assert importance.argmax() == (0 if follows else len(importance) - 1)

@@ -32,7 +32,7 @@ def as_units(unit):
 def grow(features, stream, signs, grouping=None, weights=None, loss=None, seed=7):
     weights = torch.ones_like(signs) if weights is None else weights
     objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, torch.zeros_like(signs))
-    return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)))
+    return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)), standing=None)
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_labels_that_a_gate_settled_are_not_in_doubt_though_annotations_are_flip
     aside = Aside()
     *_, fitted = fit(x, np.stack([flipped, coin], axis=1), features=[aside], gates=GateSettings())
     assert list(fitted.gates) == [0]
-    _, (last, certain) = aside.standings[-1].doubted, aside.standings[-1].readings
+    last, certain = aside.standings[-1].readings
     assert aside.standings[-1].doubted.tolist() == [True]  # of the coin: nothing is proposed for the other
     assert last.tolist() == certain.tolist() == [True] * 9 + [False]
 
