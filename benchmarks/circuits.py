@@ -78,8 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"block {block.block}: {seconds:.0f} s, wrong on honest rows: {written(block.error_after.numpy())}"
         )
 
-    # One for each layer, and one more: later blocks gain hardly anything, and cost the most.
-    model = learned(width, max_depth=n_layers + 1, callbacks=[report])
+    # One for each layer: later blocks gain hardly anything, and cost the most.
+    model = learned(width, max_depth=n_layers, callbacks=[report])
     with console.status(f"{d * d} hints of each layer"):
         predicted = model.fit(X[:n], np.hstack([hints.Y, outputs[:n]])).predict(X[n:])
     wrong = (predicted != np.hstack([hints.on(X[n:]), outputs[n:]])).mean(axis=0)
