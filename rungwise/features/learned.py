@@ -104,13 +104,14 @@ class LearnedFeatures:
     Networks first look for a new rung: labels that become nearly certain from x and the labels that became so last, or
     else from x and all that are so. The more a network reads, the more examples it needs; and one that also read
     estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
-    label's logic from, and these errors would stay for all blocks above. A new rung is trained to the end while other
-    labels wait, as they may follow from it. If there is none, networks read everything, and all labels are trained.
+    label's logic from, and these errors would stay for all blocks above. A new rung is trained apart from labels that
+    are half learned so, while others wait, as they may follow from it. If there is none, networks read everything, and
+    all labels are trained.
 
     Parameters
     ----------
     width : int, at least 1
-        Hidden units of a network; in a block with a new rung, of one for the rung and of one for labels that wait.
+        Hidden units of a network; in a block with a new rung, of one for the rung and of one for half-learned labels.
     dropout : float in [0, 1)
         Of the hidden units.
     """
@@ -227,8 +228,8 @@ class _Training:
         """Train a new rung, labels that trials make nearly certain; return an empty list if there is none.
 
         Trials leave behind, in turn, the labels of which most is left: these take hidden units that the others need to
-        become certain. Those that the first leaves behind are for a later block. Others keep what the second has taught
-        them, and wait.
+        become certain. Those that the first leaves behind wait for a later block. Others are trained to the end, too,
+        in hidden units of their own: they may lack a rung that nobody annotated, and never come nearer.
 
         Parameters
         ----------
@@ -254,9 +255,9 @@ class _Training:
         gain = loss_before[trial.labels] - self._losses(trial.honest, positives)
         if gain[near].sum() <= worth:
             return []
-        rung = self._descend(trial.of(near), self.max_epochs)
-        waiting = ~torch.isin(trials[0].labels, rung.labels)
-        return [trials[0].of(waiting), rung] if waiting.any() else [rung]
+        others = ~torch.isin(trials[0].labels, trial.labels[near])
+        groups = [trial.of(near), *([trials[0].of(others)] if others.any() else [])]
+        return [self._descend(group, self.max_epochs) for group in groups]
 
     def train_all(self) -> list[_Trained]:
         """Train on all labels of which a trial shows something.
