@@ -4,7 +4,7 @@ Gradient descent on one block at a time, as in the paper, but through both of it
 trained without the fold's rows, and speaks honestly about them. The fitted layer is the mean of these networks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -154,7 +154,8 @@ class LearnedFeatures:
         speaking = spread > 0
         rows = stream[first].float()
         examples = positives.float(), total.float(), grouping.fold[first], generator
-        for reading in _distinct(speaking & reading for reading in standing.readings) if climbs else []:
+        for clear in standing.readings if climbs else []:
+            reading = speaking & clear
             training = _Training(self, rows[:, reading], *examples)
             if groups := training.climb(loss_before, standing.doubted):
                 break
@@ -174,14 +175,6 @@ class LearnedFeatures:
             return spread.square()[:, None] * paths.mean(0)
 
         return Opinions(layer, express(honest.to(stream), layer.link), importance)
-
-
-def _distinct(masks: Iterable[Tensor]) -> list[Tensor]:
-    distinct: list[Tensor] = []
-    for mask in masks:
-        if not any(torch.equal(mask, other) for other in distinct):
-            distinct.append(mask)
-    return distinct
 
 
 class _Training:
@@ -249,15 +242,15 @@ class _Training:
                 return []
             trial = self._descend(trial, max(1, self.max_epochs // 2))
             trials.append(trial)
+        half_learned, trial = trials
         positives = self.positives[:, trial.labels]
         shares = (self.row_weights / self.row_weights.sum())[:, None].expand_as(positives)
         near = nearly_certain(2 * trial.honest - 1, 2 * positives - 1, shares)
         gain = loss_before[trial.labels] - self._losses(trial.honest, positives)
         if gain[near].sum() <= worth:
             return []
-        others = ~torch.isin(trials[0].labels, trial.labels[near])
-        groups = [trial.of(near), *([trials[0].of(others)] if others.any() else [])]
-        return [self._descend(group, self.max_epochs) for group in groups]
+        rung, others = trial.of(near), half_learned.of(~torch.isin(half_learned.labels, trial.labels[near]))
+        return [self._descend(group, self.max_epochs) for group in (rung, others) if len(group.labels)]
 
     def train_all(self) -> list[_Trained]:
         """Train on all labels of which a trial shows something.

@@ -45,8 +45,8 @@ class Standing:
     doubted : Tensor of shape (n_some,), bool
         Which of the objective's labels are not nearly certain yet.
     readings : list of Tensor of shape (n_entries,), bool
-        Stream entries without labels in doubt: x and the labels that became nearly certain last, and x and all labels
-        that are nearly certain. Empty if no label became so since this was last tried.
+        Stream entries without labels in doubt: x and the labels that became nearly certain last; then, if there are
+        more, x and all labels that are nearly certain. Empty if no label became so since this was last tried.
     """
 
     doubted: Tensor

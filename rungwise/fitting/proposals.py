@@ -64,12 +64,11 @@ def make_proposals(
     objective = Objective(
         training.loss, entries[:, :0], training.targets[:, labels], training.weights[:, labels], before
     )
-    training.find_rung()
-    standing = _standing(training, labels)
     proposals: list[Proposal] = []
     for feature_map in features:
         generator = training.generators.layers
         if hasattr(feature_map, "fit_honest"):
+            standing = _standing(training, labels)
             opinions = feature_map.fit_honest(entries, generator, objective, training.grouping, standing)
             if opinions is not None:
                 proposals.append(_of_opinions(training, labels, feature_map.name, opinions))
@@ -80,16 +79,19 @@ def make_proposals(
 
 def _standing(training: Training, labels: Tensor) -> Standing:
     """Return which of some labels are in doubt, and which stream entries are not."""
+    training.find_rung()
     rung, n_entries = training.rung, training.stream.entries.shape[1]
+    doubted, older = rung == 0, (rung > 0) & (rung < rung.max())
 
     def without(hidden: Tensor) -> Tensor:
         read = torch.ones(n_entries, dtype=torch.bool, device=rung.device)
         return read.index_fill(0, training.stream.entries_of(hidden.nonzero()[:, 0]), False)
 
     # Where the last block placed no label on a rung, all has been tried.
-    news = int(rung.max()) == len(training.reports)
-    readings = [without((rung == 0) | (rung < rung.max())), without(rung == 0)] if news else []
-    return Standing(rung[labels] == 0, readings)
+    readings = []
+    if int(rung.max()) == len(training.reports):
+        readings = [without(doubted | older), without(doubted)] if older.any() else [without(doubted)]
+    return Standing(doubted[labels], readings)
 
 
 def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> Proposal:

@@ -44,7 +44,7 @@ def train(
     readings=None,
 ):
     doubted = torch.ones(signs.shape[1], dtype=torch.bool) if doubted is None else doubted
-    readings = [torch.ones(stream.shape[1], dtype=torch.bool)] * 2 if readings is None else readings
+    readings = [torch.ones(stream.shape[1], dtype=torch.bool)] if readings is None else readings
     weights = torch.ones_like(signs) if weights is None else weights
     estimates = torch.zeros_like(signs) if estimates is None else estimates
     objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, estimates)
@@ -218,7 +218,7 @@ def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows, de
     clear = torch.ones(entries.shape[1], dtype=torch.bool)
     clear[-1] = False
     features = LearnedFeatures(32, dropout=0.0)
-    opinions = train(features, entries, signs, apart(400), estimates=estimates, readings=[clear, clear])
+    opinions = train(features, entries, signs, apart(400), estimates=estimates, readings=[clear])
     assert descents[-1] == (1, 60)
     assert (descents[-2] == (1, 30)) == follows
     importance = opinions.importance(torch.tensor([0]))[:, 0]
