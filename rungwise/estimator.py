@@ -58,10 +58,10 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     features : {"auto", "random", "sparse", "linear", "learned", "trees"} or feature map
         What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
         few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
-        few entries of the stream. "linear": the stream itself. "learned": two-layer networks. "trees": the leaves of a
-        forest. "auto": gates, and for the labels that are left each label blends several kinds of features, by honest
-        loss. For other settings give ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object
-        like them, of `rungwise.features`.
+        few entries of the stream. "linear": the stream itself. "learned": two-layer networks, which also read hidden
+        units of the block below. "trees": the leaves of a forest. "auto": gates, and for the labels that are left each
+        label blends several kinds of features, by honest loss. For other settings give ``TreeFeatures(n_trees=...)``,
+        ``RandomFeatures(width=...)`` or any other object like them, of `rungwise.features`.
     effort : {"low", "medium", "high"}
         How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, random features of
         everything and of the labels. "high": more of each, linear, learned and sparse ones too; many times slower.

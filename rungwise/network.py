@@ -4,10 +4,11 @@ Block k of the network (arXiv 2601.00455, section 2) sees the stream z = (x, f̂
 
     f̂_k(x) = f̂_{k-1}(x) + W2_k · σ(W1_k · z + b_k),    f̂_0 = 0.
 
-Three things are ours. A block reads the estimates through a link onto [-1, 1], the domain in which the theory states
+Four things are ours. A block reads the estimates through a link onto [-1, 1], the domain in which the theory states
 everything: a label that is learned with margin 1 is then read as exactly ±1, and its errors do not travel upwards. A
-block may replace an early guess, or a share of it, instead of adding to it. And it may settle a label: the blocks above
-read its sign.
+block may replace an early guess, or a share of it, instead of adding to it. It may settle a label: the blocks above
+read its sign. And the stream may carry hidden units of a block to those above, beside x and the estimates: where a rung
+is missing, a label needs results in between that are no labels, and some of these units have found them.
 
 With positions (the paper's ensembles) a block sees, at each position, the streams of its neighbours side by side.
 """
@@ -30,6 +31,37 @@ def tanh_half(estimates: Tensor) -> Tensor:
 
 
 LINKS = {"clip": clip, "tanh": tanh_half}
+
+
+def units_of(layer: Any, stream: Tensor, carried: Tensor | None) -> Tensor:
+    """Return the hidden units of any layer, (n, n_units), for a stream of shape (n, n_entries) and what it carries.
+
+    Layers with a true ``reads_carried`` are given that, too.
+    """
+    return layer(stream, carried) if getattr(layer, "reads_carried", False) else layer(stream)
+
+
+def carry(layer: Any, stream: Tensor, carried: Tensor | None) -> Tensor | None:
+    """Return what the stream carries past a layer, (n, n_nets, n_units).
+
+    Layers with a method ``carry``, or parts of this one, leave hidden units behind. Where there is none, what was
+    carried so far is carried on.
+    """
+    for part in layer.modules():
+        if hasattr(part, "carry"):
+            return part.carry(stream, carried)
+    return carried
+
+
+def reach(layer: Any, below: Tensor | None) -> Tensor | None:
+    """Return how far entries move what the stream carries past a layer, squared, (n_nets, n_entries, n_units).
+
+    As `carry` does, from how far they move what was carried so far.
+    """
+    for part in layer.modules():
+        if hasattr(part, "reach"):
+            return part.reach(below)
+    return below
 
 
 class Block(nn.Module):
@@ -78,9 +110,12 @@ class Block(nn.Module):
         none = torch.zeros(n_changed, dtype=torch.bool, device=device)
         self.register_buffer("settle", none if settle is None else settle)
 
-    def forward(self, stream: Tensor) -> Tensor:
-        """Return the update of the changed labels' estimates, (n, n_changed), for a stream of shape (n, n_entries)."""
-        hidden = self.features(stream)
+    def forward(self, stream: Tensor, carried: Tensor | None = None) -> Tensor:
+        """Return the update of the changed labels' estimates, (n, n_changed), for a stream of shape (n, n_entries).
+
+        And for what it carries, if anything, (n, n_nets, n_units).
+        """
+        hidden = units_of(self.features, stream, carried)
         n_opinions = hidden.shape[1] - len(self.weight)
         update = hidden[:, n_opinions:] @ self.weight + self.bias
         return hidden[:, :n_opinions] + update if n_opinions else update
@@ -107,6 +142,7 @@ class Stream:
         self._entries = torch.cat([seen, seen.new_zeros(*seen.shape[:2], n_labels)], dim=2)
         self.estimates = x.new_zeros(len(seen), n_labels)
         self.settled = torch.zeros(n_labels, dtype=torch.bool, device=x.device)
+        self.carried: Tensor | None = None
 
     @property
     def entries(self) -> Tensor:
@@ -137,9 +173,14 @@ class Stream:
         read = torch.where(settle, torch.where(estimates > 0, 1.0, -1.0).to(estimates), LINKS[self.link](estimates))
         self._entries[:, :, self.n_inputs + labels] = self.spread(read)
 
+    def carry(self, block: Any) -> None:
+        """Carry the hidden units that a `Block` leaves behind, before it changes any estimates."""
+        self.carried = carry(block.features, self.entries, self.carried)
+
     def apply(self, block: Any) -> None:
         """Let a `Block` change the estimates of its labels."""
-        update = block(self.entries)
+        update = block(self.entries, self.carried)
+        self.carry(block)
         before = self.estimates[:, block.labels]
         self.update(block.labels, block.keep * before + update, block.settle)
 

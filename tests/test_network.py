@@ -4,7 +4,7 @@ import pickle
 import pytest
 import torch
 
-from rungwise.features import RandomFeatures
+from rungwise.features import BlendedOpinions, JoinedLayer, LearnedLayer, RandomFeatures
 from rungwise.neighborhood import Neighborhood
 from rungwise.network import Block, ResidualNetwork, Stream
 
@@ -104,6 +104,37 @@ def test_block_changes_only_its_labels_and_replaces_where_it_does_not_keep():
     torch.testing.assert_close(after[:, 0], before[:, 0] + update[:, 0])
     assert torch.equal(after[:, 1], before[:, 1])
     torch.testing.assert_close(after[:, 2], update[:, 2])
+
+
+def learned_layer(n_read, width, n_labels=2, n_nets=3):
+    generator = torch.Generator().manual_seed(n_read)
+    shapes = (n_nets, n_read, width), (n_nets, 1, width), (n_nets, width, n_labels), (n_nets, 1, n_labels)
+    return LearnedLayer([torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes], "clip")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_stream_carries_the_hidden_units_of_learned_layers(wrapped):
+    x, below, above = inputs(), learned_layer(5, 4), learned_layer(5 + 4, 6)
+
+    def block(layer):
+        if not wrapped:
+            return Block(layer, torch.zeros(0, 2).double(), torch.zeros(2).double())
+        blended = BlendedOpinions([layer], torch.ones(1, 2).double(), torch.arange(2))
+        joined = JoinedLayer([blended, torch.nn.Identity()])
+        return Block(joined, torch.zeros(5, 2).double(), torch.zeros(2).double())
+
+    # What is carried stays until another learned layer leaves something.
+    between = Block(torch.nn.Identity(), 0.1 * torch.ones(5, 2).double(), torch.zeros(2).double())
+    network = ResidualNetwork(3, 2, [block(below), between, block(above)])
+    streams, estimates = [], torch.zeros(20, 2, dtype=torch.float64)
+    for update in (
+        lambda z: below(z),
+        lambda z: 0.1 * z.sum(1, keepdim=True),
+        lambda z: above(z, below.carry(streams[0])),
+    ):
+        streams.append(torch.cat([x, estimates.clamp(-1, 1)], dim=1))
+        estimates = estimates + update(streams[-1])
+    torch.testing.assert_close(network(x), estimates)
 
 
 def test_positions_see_their_neighbours():

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from rungwise.features.blended import BlendedOpinions
 from rungwise.features.joined import JoinedLayer
-from rungwise.features.learned import LearnedFeatures, LearnedLayer
+from rungwise.features.learned import LearnedFeatures
+from rungwise.features.learned_layer import LearnedLayer
 from rungwise.features.linear import LinearFeatures, LinearLayer
 from rungwise.features.on_labels import LabelFeatures, SelectedLayer
 from rungwise.features.opinions import Opinions, Standing

@@ -38,7 +38,7 @@ class Opinions:
 
 @dataclass(frozen=True)
 class Standing:
-    """Which labels may be built upon.
+    """What a block may be built upon.
 
     Attributes
     ----------
@@ -46,11 +46,21 @@ class Standing:
         Which of the objective's labels are not nearly certain yet.
     readings : list of Tensor of shape (n_entries,), bool
         Stream entries without labels in doubt: x and the labels that became nearly certain last; then, if there are
-        more, x and all labels that are nearly certain. Empty if no label became so since this was last tried.
+        more, x and all labels that are nearly certain.
+    risen : bool
+        Whether the last block made labels nearly certain, or there is none yet: there may be a new rung.
+    carried : Tensor of shape (n, n_nets, n_units), or None
+        Hidden units that the stream carries, of networks that did not see the row's fold, one for each fold. Only what
+        they say of their own fold is honest.
+    reach : Tensor of shape (n_nets, n_entries, n_units), or None
+        How far stream entries move them, squared.
     """
 
     doubted: Tensor
     readings: list[Tensor]
+    risen: bool
+    carried: Tensor | None = None
+    reach: Tensor | None = None
 
 
 def express(probability: Tensor, link: str) -> Tensor:

@@ -78,7 +78,7 @@ def make_proposals(
 
 
 def _standing(training: Training, labels: Tensor) -> Standing:
-    """Return which of some labels are in doubt, and which stream entries are not."""
+    """Return what some labels may be built upon."""
     training.find_rung()
     rung, n_entries = training.rung, training.stream.entries.shape[1]
     doubted, older = rung == 0, (rung > 0) & (rung < rung.max())
@@ -87,11 +87,9 @@ def _standing(training: Training, labels: Tensor) -> Standing:
         read = torch.ones(n_entries, dtype=torch.bool, device=rung.device)
         return read.index_fill(0, training.stream.entries_of(hidden.nonzero()[:, 0]), False)
 
-    # Where the last block placed no label on a rung, all has been tried.
-    readings = []
-    if int(rung.max()) == len(training.reports):
-        readings = [without(doubted | older), without(doubted)] if older.any() else [without(doubted)]
-    return Standing(doubted[labels], readings)
+    readings = [without(doubted | older), without(doubted)] if older.any() else [without(doubted)]
+    risen = int(rung.max()) == len(training.reports)
+    return Standing(doubted[labels], readings, risen, training.stream.carried, training.reach)
 
 
 def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> Proposal:

@@ -1,6 +1,11 @@
+from itertools import product
+
+import numpy as np
 import pytest
 import torch
 
+import rungwise
+from rungwise import RungwiseClassifier
 from rungwise.features import (
     FEATURE_MAPS,
     LAYERS,
@@ -9,11 +14,13 @@ from rungwise.features import (
     LinearFeatures,
     LinearLayer,
     Standing,
-    learned,
+    fold_networks,
 )
+from rungwise.features.fold_networks import FoldNetworks
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
 from rungwise.fitting.objective import Objective
+from rungwise.teacher import CircuitTeacher
 
 
 def seeded(seed):
@@ -42,20 +49,22 @@ def train(
     estimates=None,
     doubted=None,
     readings=None,
+    risen=True,
+    carried=None,
+    reach=None,
 ):
     doubted = torch.ones(signs.shape[1], dtype=torch.bool) if doubted is None else doubted
     readings = [torch.ones(stream.shape[1], dtype=torch.bool)] if readings is None else readings
     weights = torch.ones_like(signs) if weights is None else weights
     estimates = torch.zeros_like(signs) if estimates is None else estimates
     objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, estimates)
-    return features.fit_honest(
-        stream, seeded(seed), objective, grouping or apart(len(stream)), Standing(doubted, readings)
-    )
+    standing = Standing(doubted, readings, risen, carried, reach)
+    return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)), standing)
 
 
 @pytest.fixture
 def short(monkeypatch):
-    monkeypatch.setattr(learned, "_MAX_EPOCHS", 1)
+    monkeypatch.setattr(fold_networks, "_MAX_EPOCHS", 1)
 
 
 def outputs(layer, stream, which):
@@ -87,7 +96,7 @@ def test_layer_is_the_mean_of_the_networks(loss):
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_labels_of_a_fold_do_not_move_its_opinions(fold, short, monkeypatch):
-    monkeypatch.setattr(learned, "_LEAST_PROGRESS", -1.0)  # whether a trial shows something is told by all folds
+    monkeypatch.setattr(fold_networks, "_LEAST_PROGRESS", -1.0)  # whether a trial shows something is told by all folds
     stream, signs = problem()
     rows = apart(90).folds[fold]
     # The prior that all networks start from is of all rows: flips that keep it.
@@ -123,13 +132,13 @@ def rungs():
 def descents(monkeypatch):
     """Return a list that will hold how many labels were trained each time, and for how many epochs at most."""
     found = []
-    descend = learned._Training._descend
+    descend = FoldNetworks._descend
 
     def counting(training, start, n_epochs):
         found.append((len(start.labels), n_epochs))
         return descend(training, start, n_epochs)
 
-    monkeypatch.setattr(learned._Training, "_descend", counting)
+    monkeypatch.setattr(FoldNetworks, "_descend", counting)
     return found
 
 
@@ -150,10 +159,10 @@ def test_what_is_nearly_certain_is_no_new_rung(descents):
     features, known = LearnedFeatures(32, dropout=0.0), 0.6 * signs
     train(features, entries, signs, apart(600), estimates=known, doubted=torch.tensor([True, True]))
     assert descents == [(2, 5), (2, 30), (1, 30), (1, 60), (1, 60)]
-    for doubted in ([False, True], [False, False]):
+    for doubted, n_trained in ([False, True], 1), ([False, False], 2):
         descents.clear()
         train(features, entries, signs, apart(600), estimates=known, doubted=torch.tensor(doubted))
-        assert descents[-1] == (2, 60)
+        assert descents[-1] == (n_trained, 60)
 
 
 def test_a_rung_alone_has_no_units_of_others(descents):
@@ -224,6 +233,104 @@ def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows, de
     importance = opinions.importance(torch.tensor([0]))[:, 0]
     assert (importance[-1] == 0) == follows
     assert importance.argmax() == (0 if follows else len(importance) - 1)
+
+
+def deep(stream, signs, **parameters):
+    """Return the layers of two blocks, what the first leaves behind, and the opinions of the second."""
+    below = train(LearnedFeatures(6), stream, signs, **parameters).layer
+    carried, reach = below.carry(stream), below.reach()
+    doubts = torch.zeros(stream.shape[1], dtype=torch.bool).index_fill(0, torch.tensor([0, 1]), True)
+    above = train(LearnedFeatures(5), stream, signs, readings=[doubts], risen=False, carried=carried, reach=reach)
+    return below, above.layer, carried, above
+
+
+def test_networks_read_the_units_that_their_own_network_below_left_behind(short):
+    stream, signs = problem()
+    below, above, carried, opinions = deep(stream, signs)
+    assert carried.shape == (90, 3, 6)
+    for which, rows in enumerate(apart(90).folds):
+        units = (stream @ below.weight1[which] + below.bias1[which]).clamp(min=0)
+        assert torch.allclose(carried[:, which], units)
+        expected = outputs(above, torch.cat([stream, units], dim=1), which)
+        assert torch.allclose(opinions.honest[rows], 2 * expected[rows] - 1, atol=1e-5)
+        inner = (torch.cat([stream, units], dim=1) @ above.weight1[which] + above.bias1[which]).clamp(min=0)
+        assert torch.allclose(above.carry(stream, carried)[:, which], inner)
+    assert (above.weight1[:, :2] != 0).all()
+    assert (above.weight1[:, 2:4] == 0).all()  # in doubt
+    assert (above.weight1[:, 4:] != 0).any()
+
+
+def test_importance_runs_through_the_units_that_are_carried(short):
+    stream, signs = problem(60)
+    below, above, _, opinions = deep(stream, signs)
+    importance = opinions.importance(torch.tensor([1]))
+    for entry in range(4):
+        paths = 0.0
+        for net in range(3):
+            first, second = below.weight1[net] ** 2, above.weight1[net] ** 2
+            last = above.weight2[net, :, 1] ** 2
+            for unit in range(5):
+                through = sum(float(first[entry, inner] * second[4 + inner, unit]) for inner in range(6))
+                paths += (float(second[entry, unit]) + through) * float(last[unit])
+        assert importance[entry, 0].item() == pytest.approx(float(stream[:, entry].var()) * paths / 3)
+
+
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_labels_of_a_fold_do_not_move_the_opinions_of_deep_networks(fold, short, monkeypatch):
+    monkeypatch.setattr(fold_networks, "_LEAST_PROGRESS", -1.0)
+    stream, signs = problem()
+    rows = apart(90).folds[fold]
+    flipped = signs.clone()
+    flipped[rows] = signs[rows].flip(0)
+    before, after = (deep(stream, labels)[3] for labels in (signs, flipped))
+    others = [row for row in range(90) if not rows.start <= row < rows.stop]
+    assert torch.allclose(after.honest[rows], before.honest[rows], atol=1e-5)
+    assert (after.honest[others] - before.honest[others]).abs().amax() > 1e-3
+
+
+def test_the_scale_of_what_is_carried_does_not_matter(short):
+    stream, signs = problem()
+    carried = torch.randn(90, 3, 4, generator=seeded(5), dtype=torch.float64)
+    carried[:, :, 3] = 0  # a dead unit
+    size, shift = torch.tensor([0.01, 5.0, 100.0, 1.0]), torch.tensor([1.0, -2.0, 3.0, 0.0])
+    moved = size * carried + shift
+    one, other = (train(LearnedFeatures(5), stream, signs, risen=False, carried=units) for units in (carried, moved))
+    assert torch.allclose(one.honest, other.honest, atol=1e-4)
+    assert torch.allclose(one.layer(stream, carried), other.layer(stream, moved), atol=1e-4)
+
+
+def test_a_missing_rung_is_found_among_what_is_carried(descents):
+    bits, signs = rungs()
+    products = torch.stack([bits[:, 0] * bits[:, 1], bits[:, 2] * bits[:, 3], bits[:, 4]], dim=1)
+    labels = torch.cat([signs[:, :1], products.sum(1, keepdim=True).sign()], dim=1)
+    carried = products[:, None].expand(600, 3, 3)
+    features = LearnedFeatures(32, dropout=0.0)
+    opinions = train(features, bits[:, [0, 1, 4]], labels, apart(600), carried=carried)
+    # The rung needs nothing else, and reads nothing else.
+    assert descents[-2:] == [(1, 60), (1, 60)]
+    used = opinions.layer.weight1.abs().amax(dim=1).gt(0), opinions.layer.weight1[:, 3:].abs().amax(dim=1).gt(0)
+    assert used[0].all(0).tolist() == [True] * 64
+    assert used[1].any(0).tolist() == [False] * 32 + [True] * 32
+    said = opinions.layer(bits[:, [0, 1, 4]], carried)
+    assert ((said > 0) == (labels > 0)).double().mean(0).tolist() == pytest.approx([1, 1], abs=0.01)
+
+
+def test_missing_rungs_are_learned_block_by_block(tmp_path):
+    # Of a circuit's second layer half is annotated, of its first nothing: estimates of labels alone leave 18 % wrong.
+    teacher = CircuitTeacher.random(10, 3, 8, random_state=1)
+    X = np.random.default_rng(1).permutation(np.array(list(product([-1.0, 1.0], repeat=10))))
+    _, second, third = teacher.neurons(X)
+    Y = np.hstack([second[:, :4], third])
+    Y = Y[:, np.abs(Y.mean(axis=0)) < 0.9]
+    features = LearnedFeatures(128, dropout=0.0)
+    clf = RungwiseClassifier(features, n_folds=3, max_depth=5, random_state=1).fit(X[:500], Y[:500])
+    wrong = clf.predict(X[500:]) != Y[500:]
+    assert wrong.mean() < 0.1
+    error = clf.history_.groupby("block")["error_after"].mean()
+    assert error.loc[5] < 0.6 * error.loc[1]
+    rungwise.save(clf, tmp_path / "deep")
+    loaded = rungwise.load(tmp_path / "deep")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
 
 
 def test_entries_that_say_nothing_are_not_read(short):
