@@ -43,7 +43,7 @@ from rungwise.preprocessing.wide import WIDE, WideReducer, canonical
 
 # Up to this many rows double precision costs little, and results agree to the last digits that people compare.
 _DOUBLE_PRECISION_ROWS = 700
-# Entries of X that the network sees at once in predictions: their copies, 8 bytes an entry, should fit in any memory.
+# Entries that the network sees at once in predictions: their copies, 8 bytes an entry, should fit in any memory.
 _CHUNK = 2**22
 
 
@@ -340,7 +340,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         X, n_positions = self._flatten(X)
         matrix = self._read_X(X, reset=False)
         # Whole examples, with all their positions.
-        n_rows = n_positions * max(1, _CHUNK // (n_positions * self.standardizer_.n_outputs))
+        n_entries = self.standardizer_.n_outputs + self.network_.n_carried
+        n_rows = n_positions * max(1, _CHUNK // (n_positions * n_entries))
         starts = range(0, matrix.shape[0], n_rows)
         scores = [self._score(matrix[start : start + n_rows], n_positions) for start in starts]
         log_odds = calibrate(torch.cat(scores), torch.from_numpy(self.calibration_)).numpy()

@@ -41,27 +41,14 @@ def units_of(layer: Any, stream: Tensor, carried: Tensor | None) -> Tensor:
     return layer(stream, carried) if getattr(layer, "reads_carried", False) else layer(stream)
 
 
-def carry(layer: Any, stream: Tensor, carried: Tensor | None) -> Tensor | None:
-    """Return what the stream carries past a layer, (n, n_nets, n_units).
+def carrier(layer: Any) -> Any:
+    """Return the layer, or the first part of it, that leaves hidden units behind for blocks above, or None.
 
-    Layers with a method ``carry``, or parts of this one, leave hidden units behind. Where there is none, what was
-    carried so far is carried on.
+    Such a part has ``n_left``, how many these are; ``carry(stream, carried)``, which returns them, (n, n_nets,
+    n_units); and ``reach(below)``, how far stream entries move them, squared, (n_nets, n_entries, n_units), from how
+    far they move the units that were carried so far.
     """
-    for part in layer.modules():
-        if hasattr(part, "carry"):
-            return part.carry(stream, carried)
-    return carried
-
-
-def reach(layer: Any, below: Tensor | None) -> Tensor | None:
-    """Return how far entries move what the stream carries past a layer, squared, (n_nets, n_entries, n_units).
-
-    As `carry` does, from how far they move what was carried so far.
-    """
-    for part in layer.modules():
-        if hasattr(part, "reach"):
-            return part.reach(below)
-    return below
+    return next((part for part in layer.modules() if getattr(part, "n_left", 0)), None)
 
 
 class Block(nn.Module):
@@ -111,9 +98,13 @@ class Block(nn.Module):
         self.register_buffer("settle", none if settle is None else settle)
 
     def forward(self, stream: Tensor, carried: Tensor | None = None) -> Tensor:
-        """Return the update of the changed labels' estimates, (n, n_changed), for a stream of shape (n, n_entries).
+        """Return the update of the changed labels' estimates, (n, n_changed).
 
-        And for what it carries, if anything, (n, n_nets, n_units).
+        Parameters
+        ----------
+        stream : Tensor of shape (n, n_entries)
+        carried : Tensor of shape (n, n_nets, n_units), optional
+            What it carries.
         """
         hidden = units_of(self.features, stream, carried)
         n_opinions = hidden.shape[1] - len(self.weight)
@@ -122,7 +113,7 @@ class Block(nn.Module):
 
 
 class Stream:
-    """What blocks see, (n, w · (n_inputs + n_labels)), kept up to date as estimates change.
+    """What blocks see, (n, w · (n_inputs + n_labels)), kept up to date as estimates change, and what it carries.
 
     Parameters
     ----------
@@ -174,13 +165,15 @@ class Stream:
         self._entries[:, :, self.n_inputs + labels] = self.spread(read)
 
     def carry(self, block: Any) -> None:
-        """Carry the hidden units that a `Block` leaves behind, before it changes any estimates."""
-        self.carried = carry(block.features, self.entries, self.carried)
+        """Carry the hidden units that a `Block` leaves behind, if any, before it changes estimates."""
+        if part := carrier(block.features):
+            self.carried = part.carry(self.entries, self.carried)
 
-    def apply(self, block: Any) -> None:
-        """Let a `Block` change the estimates of its labels."""
+    def apply(self, block: Any, carries: bool = True) -> None:
+        """Let a `Block` change the estimates of its labels, and carry what it leaves behind if that may be read."""
         update = block(self.entries, self.carried)
-        self.carry(block)
+        if carries:
+            self.carry(block)
         before = self.estimates[:, block.labels]
         self.update(block.labels, block.keep * before + update, block.settle)
 
@@ -224,6 +217,11 @@ class ResidualNetwork(nn.Module):
         self.neighborhood = neighborhood
         self.blocks = nn.ModuleList(blocks)
 
+    @property
+    def n_carried(self) -> int:
+        """The most hidden units that the stream carries."""
+        return max((part.n_left for block in self.blocks if (part := carrier(block.features))), default=0)
+
     def start(self, x: Tensor) -> Stream:
         """Return the stream before the first block, for x as in `forward`."""
         expected = "(n, {})" if self.neighborhood is None else "(n, n_positions, {})"
@@ -249,8 +247,9 @@ class ResidualNetwork(nn.Module):
         stream = self.start(x)
         shape = (*x.shape[:-1], self.n_labels)
         history = [stream.estimates.clone()] if return_all else []
-        for block in self.blocks:
-            stream.apply(block)
+        last = max((k for k, block in enumerate(self.blocks) if carrier(block.features)), default=0)
+        for k, block in enumerate(self.blocks):
+            stream.apply(block, carries=k < last)
             if return_all:
                 history.append(stream.estimates.clone())
         return torch.stack(history).view(-1, *shape) if return_all else stream.estimates.view(shape)

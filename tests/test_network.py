@@ -112,6 +112,15 @@ def learned_layer(n_read, width, n_labels=2, n_nets=3):
     return LearnedLayer([torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes], "clip")
 
 
+def test_what_is_carried_outlasts_layers_that_leave_nothing():
+    x, stream = inputs(), random_network().start(inputs())
+    entries = torch.cat([x, torch.zeros(20, 2).double()], dim=1)
+    for layer in (learned_layer(5, 4), learned_layer(5 + 4, 0), torch.nn.Identity()):
+        width = 5 if isinstance(layer, torch.nn.Identity) else 0
+        stream.carry(Block(layer, torch.zeros(width, 2).double(), torch.zeros(2).double()))
+    torch.testing.assert_close(stream.carried, learned_layer(5, 4).carry(entries))
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_stream_carries_the_hidden_units_of_learned_layers(wrapped):
     x, below, above = inputs(), learned_layer(5, 4), learned_layer(5 + 4, 6)
@@ -135,6 +144,7 @@ def test_stream_carries_the_hidden_units_of_learned_layers(wrapped):
         streams.append(torch.cat([x, estimates.clamp(-1, 1)], dim=1))
         estimates = estimates + update(streams[-1])
     torch.testing.assert_close(network(x), estimates)
+    assert network.n_carried == 3 * 6
 
 
 def test_positions_see_their_neighbours():

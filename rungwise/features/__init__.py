@@ -68,7 +68,7 @@ class HonestFeatureMap(Protocol):
         grouping : rungwise.fitting.folds.Grouping
             Folds and units of the rows: what speaks about a row must not have seen the labels of its unit.
         standing : Standing
-            Which labels are in doubt.
+            What the block may be built upon.
         """
 
 

@@ -23,10 +23,33 @@ _ON_THE_WAY = (0.75, 0.35)
 LEAST_RUNG = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
-# Least standard deviation by which hidden units are divided: dead ones say nothing.
+# Least standard deviation of hidden units that are alive.
 _LEAST_SPREAD = 1e-3
 # Steps of one epoch where there are rows enough, and the batches that this gives.
 _STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 256
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Hidden units, which have any scale, with mean 0 and standard deviation 1, as entries have or nearly.
+
+    Attributes
+    ----------
+    values : Tensor of shape (n, n_nets, n_units)
+    mean, scale : Tensor of shape (n_nets, n_units)
+        The scale of a unit that is hardly ever alive is infinite: it says nothing.
+    """
+
+    values: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, units: Tensor) -> "Standardised":
+        """Standardise units of shape (n, n_nets, n_units)."""
+        mean, scale = units.mean(0), units.std(0)
+        scale[scale < _LEAST_SPREAD] = torch.inf
+        return cls((units - mean).div_(scale), mean, scale)
 
 
 @dataclass(frozen=True)
@@ -36,7 +59,7 @@ class Examples:
     Attributes
     ----------
     entries : Tensor of shape (n, n_entries)
-    carried : Tensor of shape (n, n_nets, n_carried), or None
+    carried : Standardised, or None
         For each network hidden units that it may read.
     positives : Tensor of shape (n, n_labels)
         Probabilities.
@@ -46,7 +69,7 @@ class Examples:
     """
 
     entries: Tensor
-    carried: Tensor | None
+    carried: Standardised | None
     positives: Tensor
     weights: Tensor
     fold: Tensor
@@ -88,11 +111,8 @@ class FoldNetworks:
         self.reading, self.width, self.dropout, self.generator = reading, width, dropout, generator
         stream, positives = examples.entries[:, reading], examples.positives
         self.stream, self.positives, self.net = stream, positives, examples.fold
-        self.n_entries, self.n_carried = stream.shape[1], 0
-        if examples.carried is not None:
-            # Entries are standardised or in [-1, 1]; hidden units have any scale.
-            self.mean, self.scale = examples.carried.mean(0), examples.carried.std(0).clamp(min=_LEAST_SPREAD)
-            self.carried, self.n_carried = (examples.carried - self.mean) / self.scale, examples.carried.shape[2]
+        self.carried, self.n_entries = examples.carried, stream.shape[1]
+        self.n_carried = 0 if self.carried is None else self.carried.values.shape[2]
         self.row_weights = examples.weights / examples.weights.mean()
         self.max_epochs = _MAX_EPOCHS_MANY_ROWS if len(stream) >= _MANY_ROWS else _MAX_EPOCHS
         self.n_nets = int(self.net.max()) + 1
@@ -151,7 +171,11 @@ class FoldNetworks:
             return []
         rung, others = trial.of(near), half_learned.of(~torch.isin(half_learned.labels, trial.labels[near]))
         if self.n_carried:
-            others = self._start(others.labels, self.n_entries + self.n_carried)
+            # Not only what the entries tell: what was learned from units that are carried is still to be improved.
+            half_known = doubted & (loss_before < _ON_THE_WAY[0] * constant)
+            half_known[half_learned.labels] = True
+            half_known[rung.labels] = False
+            others = self._start(half_known.nonzero()[:, 0], self.n_entries + self.n_carried)
         return [self._descend(group, self.max_epochs) for group in (rung, others) if len(group.labels)]
 
     def train(self, asked: Tensor) -> list[Trained]:
@@ -181,9 +205,9 @@ class FoldNetworks:
             honest[:, group.labels] = group.honest
             weight1[:, : own1.shape[1], units] = own1
         of_entries, of_carried = weight1.split([self.n_entries, self.n_carried], dim=1)
-        if self.n_carried:
-            of_carried = of_carried / self.scale[..., None]
-            bias1 -= self.mean[:, None] @ of_carried
+        if self.carried is not None:
+            of_carried = of_carried / self.carried.scale[..., None]
+            bias1 -= self.carried.mean[:, None] @ of_carried
         everywhere = weight1.new_zeros(self.n_nets, len(self.reading), weight1.shape[2])
         everywhere[:, self.reading] = of_entries
         return [torch.cat([everywhere, of_carried], dim=1), bias1, weight2, bias2], honest
@@ -227,9 +251,9 @@ class FoldNetworks:
     def _loss(self, parameters: list[Tensor], positives: Tensor, rows: Tensor) -> Tensor:
         weight1, bias1, weight2, bias2 = parameters
         inputs = self.stream[rows]
-        if weight1.shape[1] > self.n_entries:
+        if self.carried is not None and weight1.shape[1] > self.n_entries:
             own = torch.arange(self.n_nets, device=rows.device)[:, None]
-            inputs = torch.cat([inputs, self.carried[rows, own]], dim=2)
+            inputs = torch.cat([inputs, self.carried.values[rows, own]], dim=2)
         inputs = self._drop(inputs, _INPUT_DROPOUT)
         hidden = self._drop(torch.relu(torch.baddbmm(bias1, inputs, weight1)), self.dropout)
         logits = torch.baddbmm(bias2, hidden, weight2)
@@ -251,7 +275,7 @@ class FoldNetworks:
         honest = self.stream.new_empty(len(self.stream), parameters[3].shape[2])
         for which, (weight1, bias1, weight2, bias2) in enumerate(zip(*parameters, strict=True)):
             rows = self.net == which
-            carried = self.carried[rows, which] if self.n_carried else None
+            carried = None if self.carried is None else self.carried.values[rows, which]
             hidden = hidden_units(self.stream[rows], carried, weight1, bias1)
             honest[rows] = torch.sigmoid(hidden @ weight2 + bias2)
         return honest

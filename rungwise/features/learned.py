@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rungwise._validation import check_fraction, check_whole
-from rungwise.features.fold_networks import LEAST_RUNG, Examples, FoldNetworks
+from rungwise.features.fold_networks import LEAST_RUNG, Examples, FoldNetworks, Standardised
 from rungwise.features.learned_layer import LearnedLayer
 from rungwise.features.opinions import Opinions, Standing, believed, express, filled_targets
 
@@ -70,7 +70,7 @@ class LearnedFeatures:
         total = torch.zeros_like(first, dtype=stream.dtype).index_add_(0, place, row_weights)
         positives = torch.zeros_like(targets[first]).index_add_(0, place, row_weights[:, None] * (1 + targets) / 2)
         positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
-        carried = None if standing.carried is None else standing.carried[first].float()
+        carried = None if standing.carried is None else Standardised.of(standing.carried[first].float())
         fold = grouping.fold[first]
         examples = Examples(stream[first].float(), carried, positives.float(), total.float(), fold)
         before = (1 + believed(objective)[first]) / 2

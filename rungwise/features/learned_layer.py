@@ -60,6 +60,11 @@ class LearnedLayer(nn.Module):
             total += torch.sigmoid(self._hidden(which, stream, carried) @ weight2 + bias2)
         return express(total / len(self.weight1), self.link)
 
+    @property
+    def n_left(self) -> int:
+        """How many hidden units `carry` leaves behind."""
+        return len(self.weight1) * self.weight1.shape[2]
+
     def carry(self, stream: Tensor, carried: Tensor | None = None) -> Tensor:
         """Return the hidden units of all networks, (n, n_nets, width), for what `forward` is given."""
         return torch.stack([self._hidden(which, stream, carried) for which in range(len(self.weight1))], dim=1)
@@ -90,6 +95,8 @@ def hidden_units(stream: Tensor, carried: Tensor | None, weight1: Tensor, bias1:
     """
     n_entries = stream.shape[1]
     units = stream @ weight1[:n_entries] + bias1
-    if carried is not None and len(weight1) > n_entries:
+    if len(weight1) > n_entries:
+        if carried is None:
+            raise ValueError("these networks read hidden units that the stream carries; give them, too")
         units += carried @ weight1[n_entries:]
     return torch.relu(units)

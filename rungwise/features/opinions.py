@@ -50,8 +50,8 @@ class Standing:
     risen : bool
         Whether the last block made labels nearly certain, or there is none yet: there may be a new rung.
     carried : Tensor of shape (n, n_nets, n_units), or None
-        Hidden units that the stream carries, of networks that did not see the row's fold, one for each fold. Only what
-        they say of their own fold is honest.
+        Hidden units that the stream carries, of a network for each fold that did not see it: only of the rows of their
+        own fold do they speak honestly.
     reach : Tensor of shape (n_nets, n_entries, n_units), or None
         How far stream entries move them, squared.
     """

@@ -12,7 +12,7 @@ from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import Loss
 from rungwise.fitting.objective import Objective, normalise, weighted_sum
 from rungwise.fitting.readout import fit_readout
-from rungwise.network import LINKS, Block, ResidualNetwork, reach
+from rungwise.network import LINKS, Block, ResidualNetwork, carrier
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Training:
     rung : Tensor of int64, shape (n_labels,)
         The block after which `find_rung` found the label nearly certain, from 1; 0 if it is in doubt.
     reach : Tensor of shape (n_nets, n_entries, n_units), or None
-        How far stream entries move what the stream carries, squared; see `rungwise.network.reach`.
+        How far stream entries move what the stream carries, squared; see `rungwise.network.carrier`.
     importance : Tensor of shape (n_entries, n_labels)
     reports : list of BlockReport
     """
@@ -145,7 +145,8 @@ class Training:
         labels = block.labels
         self.network.blocks.append(block)
         self.stream.carry(block)
-        self.reach = reach(block.features, self.reach)
+        if part := carrier(block.features):
+            self.reach = part.reach(self.reach)
         self.stream.update(labels, estimates, block.settle)
         loss_after, error_after = self.loss_now.clone(), self.error_now.clone()
         loss_after[labels], error_after[labels] = self.loss_and_error(estimates, labels)

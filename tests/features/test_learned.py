@@ -239,8 +239,9 @@ def deep(stream, signs, **parameters):
     """Return the layers of two blocks, what the first leaves behind, and the opinions of the second."""
     below = train(LearnedFeatures(6), stream, signs, **parameters).layer
     carried, reach = below.carry(stream), below.reach()
-    doubts = torch.zeros(stream.shape[1], dtype=torch.bool).index_fill(0, torch.tensor([0, 1]), True)
-    above = train(LearnedFeatures(5), stream, signs, readings=[doubts], risen=False, carried=carried, reach=reach)
+    # Two of the entries are certain, one of them since the last block.
+    readings = [torch.tensor([True, False, False, False]), torch.tensor([True, True, False, False])]
+    above = train(LearnedFeatures(5), stream, signs, readings=readings, risen=False, carried=carried, reach=reach)
     return below, above.layer, carried, above
 
 
@@ -291,12 +292,54 @@ def test_labels_of_a_fold_do_not_move_the_opinions_of_deep_networks(fold, short,
 def test_the_scale_of_what_is_carried_does_not_matter(short):
     stream, signs = problem()
     carried = torch.randn(90, 3, 4, generator=seeded(5), dtype=torch.float64)
-    carried[:, :, 3] = 0  # a dead unit
     size, shift = torch.tensor([0.01, 5.0, 100.0, 1.0]), torch.tensor([1.0, -2.0, 3.0, 0.0])
     moved = size * carried + shift
     one, other = (train(LearnedFeatures(5), stream, signs, risen=False, carried=units) for units in (carried, moved))
     assert torch.allclose(one.honest, other.honest, atol=1e-4)
     assert torch.allclose(one.layer(stream, carried), other.layer(stream, moved), atol=1e-4)
+
+
+def test_a_unit_that_was_dead_says_nothing_when_it_comes_alive(short):
+    stream, signs = problem()
+    carried = torch.randn(90, 3, 4, generator=seeded(5), dtype=torch.float64)
+    carried[:, :, 3] = 0.0
+    layer = train(LearnedFeatures(5), stream, signs, risen=False, carried=carried).layer
+    alive = carried.clone()
+    alive[:, :, 3] = 1.0
+    assert torch.equal(layer(stream, alive), layer(stream, carried))
+
+
+def test_networks_that_need_carried_units_ask_for_them(short):
+    stream, signs = problem()
+    above = deep(stream, signs)[1]
+    with pytest.raises(ValueError, match="hidden units that the stream carries"):
+        above(stream)
+
+
+def test_copies_read_the_same_carried_units(short):
+    stream, signs = problem(60)
+    carried = torch.randn(60, 3, 4, generator=seeded(5), dtype=torch.float64)
+    weights = torch.ones_like(signs)
+    weights[[2, 40]] = 2
+    weighted = train(LearnedFeatures(8), stream, signs, apart(60), weights, risen=False, carried=carried)
+    index = torch.tensor(sorted([*range(60), 2, 40]))
+    folds = [slice(0, 21), slice(21, 41), slice(41, 62)]
+    grouping = Grouping(folds, index, index)
+    copied = train(LearnedFeatures(8), stream[index], signs[index], grouping, risen=False, carried=carried[index])
+    assert torch.allclose(copied.honest, weighted.honest[index], atol=1e-6)
+    assert torch.allclose(copied.layer(stream, carried), weighted.layer(stream, carried), atol=1e-6)
+
+
+def test_beside_a_rung_labels_that_carried_units_tell_are_still_trained():
+    bits, signs = rungs()
+    pairs = torch.stack([bits[:, 0] * bits[:, 1], bits[:, 2] * bits[:, 3]], dim=1)
+    labels = torch.cat([signs[:, :1], pairs.prod(1, keepdim=True)], dim=1)  # the second is the parity of four bits
+    known = torch.stack([torch.zeros(600), 0.8 * labels[:, 1]], dim=1)
+    carried = pairs[:, None].expand(600, 3, 2)
+    opinions = train(
+        LearnedFeatures(32, dropout=0.0), bits, labels, apart(600), estimates=known.double(), carried=carried
+    )
+    assert ((opinions.honest > 0) == (labels > 0)).double().mean(0).tolist() == pytest.approx([1, 1], abs=0.01)
 
 
 def test_a_missing_rung_is_found_among_what_is_carried(descents):
