@@ -59,7 +59,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
         few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
         few entries of the stream. "linear": the stream itself. "learned": two-layer networks, which also read hidden
-        units of the block below. "trees": the leaves of a forest. "auto": gates, and for the labels that are left each
+        units of blocks below. "trees": the leaves of a forest. "auto": gates, and for the labels that are left each
         label blends several kinds of features, by honest loss. For other settings give ``TreeFeatures(n_trees=...)``,
         ``RandomFeatures(width=...)`` or any other object like them, of `rungwise.features`.
     effort : {"low", "medium", "high"}
@@ -355,7 +355,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if self.neighborhood is not None:
             x = x.unflatten(0, (-1, n_positions))
         like = next(self.network_.parameters(), torch.zeros(()))
-        with torch.no_grad(), suitable_threads(x.numel()):
+        with torch.no_grad(), suitable_threads(x.numel() + len(matrix) * self.network_.n_carried):
             return self.network_(x.to(like)).double().cpu()
 
     def _flatten(self, X: Any) -> tuple[Any, int]:

@@ -42,13 +42,14 @@ def units_of(layer: Any, stream: Tensor, carried: Tensor | None) -> Tensor:
 
 
 def carrier(layer: Any) -> Any:
-    """Return the layer, or the first part of it, that leaves hidden units behind for blocks above, or None.
+    """Return the layer, or the first part of it, that hands hidden units up to later blocks, or None.
 
-    Such a part has ``n_left``, how many these are; ``carry(stream, carried)``, which returns them, (n, n_nets,
+    They come from a network for each fold, which has not seen it, and each network may read its own alone. Such a part
+    has ``n_handed_up``, how many these are in all; ``carry(stream, carried)``, which returns them, (n, n_nets,
     n_units); and ``reach(below)``, how far stream entries move them, squared, (n_nets, n_entries, n_units), from how
     far they move the units that were carried so far.
     """
-    return next((part for part in layer.modules() if getattr(part, "n_left", 0)), None)
+    return next((part for part in layer.modules() if getattr(part, "n_handed_up", 0)), None)
 
 
 class Block(nn.Module):
@@ -165,12 +166,12 @@ class Stream:
         self._entries[:, :, self.n_inputs + labels] = self.spread(read)
 
     def carry(self, block: Any) -> None:
-        """Carry the hidden units that a `Block` leaves behind, if any, before it changes estimates."""
+        """Carry the hidden units that a `Block` hands up, if any, before it changes estimates."""
         if part := carrier(block.features):
             self.carried = part.carry(self.entries, self.carried)
 
     def apply(self, block: Any, carries: bool = True) -> None:
-        """Let a `Block` change the estimates of its labels, and carry what it leaves behind if that may be read."""
+        """Let a `Block` change the estimates of its labels, and carry what it hands up if that may be read."""
         update = block(self.entries, self.carried)
         if carries:
             self.carry(block)
@@ -219,8 +220,8 @@ class ResidualNetwork(nn.Module):
 
     @property
     def n_carried(self) -> int:
-        """The most hidden units that the stream carries."""
-        return max((part.n_left for block in self.blocks if (part := carrier(block.features))), default=0)
+        """The most hidden units that a block hands up, of all networks together."""
+        return max((part.n_handed_up for block in self.blocks if (part := carrier(block.features))), default=0)
 
     def start(self, x: Tensor) -> Stream:
         """Return the stream before the first block, for x as in `forward`."""
@@ -247,7 +248,8 @@ class ResidualNetwork(nn.Module):
         stream = self.start(x)
         shape = (*x.shape[:-1], self.n_labels)
         history = [stream.estimates.clone()] if return_all else []
-        last = max((k for k, block in enumerate(self.blocks) if carrier(block.features)), default=0)
+        readers = (k for k, block in enumerate(self.blocks) if getattr(block.features, "reads_carried", False))
+        last = max(readers, default=0)
         for k, block in enumerate(self.blocks):
             stream.apply(block, carries=k < last)
             if return_all:

@@ -112,7 +112,7 @@ def learned_layer(n_read, width, n_labels=2, n_nets=3):
     return LearnedLayer([torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes], "clip")
 
 
-def test_what_is_carried_outlasts_layers_that_leave_nothing():
+def test_what_is_carried_outlasts_layers_that_hand_nothing_up():
     x, stream = inputs(), random_network().start(inputs())
     entries = torch.cat([x, torch.zeros(20, 2).double()], dim=1)
     for layer in (learned_layer(5, 4), learned_layer(5 + 4, 0), torch.nn.Identity()):
@@ -145,6 +145,19 @@ def test_stream_carries_the_hidden_units_of_learned_layers(wrapped):
         estimates = estimates + update(streams[-1])
     torch.testing.assert_close(network(x), estimates)
     assert network.n_carried == 3 * 6
+
+
+def test_units_are_carried_as_far_as_they_are_read(monkeypatch):
+    layers = [learned_layer(5, 4), learned_layer(5 + 4, 6), learned_layer(5 + 6, 0), torch.nn.Identity()]
+    blocks = [
+        Block(layer, torch.zeros(5 * (layer is layers[3]), 2).double(), torch.zeros(2).double()) for layer in layers
+    ]
+    computed, carry = [], LearnedLayer.carry
+    monkeypatch.setattr(LearnedLayer, "carry", lambda layer, *given: (computed.append(layer), carry(layer, *given))[1])
+    ResidualNetwork(3, 2, blocks)(inputs())
+    assert computed == layers[:2]
+    ResidualNetwork(3, 2, [*blocks[:2], blocks[3]])(inputs())
+    assert computed[2:] == layers[:1]
 
 
 def test_positions_see_their_neighbours():

@@ -140,9 +140,9 @@ class FoldNetworks:
         """Train a new rung, labels that trials make nearly certain; return an empty list if there is none.
 
         Trials leave behind, in turn, the labels of which most is left: these take hidden units that the others need to
-        become certain. Those that the first leaves behind wait for a later block. Others are trained to the end, too,
-        in hidden units of their own, and read what is carried: they may lack a rung that nobody annotated, and never
-        come nearer.
+        become certain. Those that the first leaves behind wait for a later block, unless hidden units are carried and
+        the estimates so far know half of them. Others are trained to the end, too, in hidden units of their own, and
+        read what is carried, if anything: they may lack a rung that nobody annotated, and never come nearer.
 
         Parameters
         ----------
@@ -169,9 +169,11 @@ class FoldNetworks:
         gain = loss_before[trial.labels] - self._losses(trial.honest, positives)
         if gain[near].sum() <= worth:
             return []
-        rung, others = trial.of(near), half_learned.of(~torch.isin(half_learned.labels, trial.labels[near]))
-        if self.n_carried:
-            # Not only what the entries tell: what was learned from units that are carried is still to be improved.
+        rung = trial.of(near)
+        if self.carried is None:
+            others = half_learned.of(~torch.isin(half_learned.labels, rung.labels))
+        else:
+            # What was learned from units that are carried, and cannot be told from the entries, is not forgotten.
             half_known = doubted & (loss_before < _ON_THE_WAY[0] * constant)
             half_known[half_learned.labels] = True
             half_known[rung.labels] = False
@@ -251,7 +253,7 @@ class FoldNetworks:
     def _loss(self, parameters: list[Tensor], positives: Tensor, rows: Tensor) -> Tensor:
         weight1, bias1, weight2, bias2 = parameters
         inputs = self.stream[rows]
-        if self.carried is not None and weight1.shape[1] > self.n_entries:
+        if self.carried is not None and self._reads_carried(weight1):
             own = torch.arange(self.n_nets, device=rows.device)[:, None]
             inputs = torch.cat([inputs, self.carried.values[rows, own]], dim=2)
         inputs = self._drop(inputs, _INPUT_DROPOUT)
@@ -259,6 +261,9 @@ class FoldNetworks:
         logits = torch.baddbmm(bias2, hidden, weight2)
         losses = binary_cross_entropy_with_logits(logits, positives[rows], reduction="none")
         return (self.row_weights[rows][..., None] * losses).mean(1).sum()
+
+    def _reads_carried(self, weight1: Tensor) -> bool:
+        return weight1.shape[1] > self.n_entries
 
     def _losses(self, honest: Tensor, positives: Tensor) -> Tensor:
         """Return the mean squared error of the honest probabilities of some labels, (n_some,)."""
@@ -273,9 +278,10 @@ class FoldNetworks:
     @torch.no_grad()
     def _honest(self, parameters: list[Tensor]) -> Tensor:
         honest = self.stream.new_empty(len(self.stream), parameters[3].shape[2])
+        deep = self._reads_carried(parameters[0])
         for which, (weight1, bias1, weight2, bias2) in enumerate(zip(*parameters, strict=True)):
             rows = self.net == which
-            carried = None if self.carried is None else self.carried.values[rows, which]
+            carried = self.carried.values[rows, which] if self.carried is not None and deep else None
             hidden = hidden_units(self.stream[rows], carried, weight1, bias1)
             honest[rows] = torch.sigmoid(hidden @ weight2 + bias2)
         return honest

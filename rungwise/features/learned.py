@@ -2,7 +2,7 @@
 
 Gradient descent on one block at a time, as in the paper, but through both of its layers. For every fold a network is
 trained without the fold's rows, and speaks honestly about them. The fitted layer is the mean of these networks. What
-they need in between, and nobody annotated, is in their hidden units, which are carried to the block above.
+they need in between, and nobody annotated, is in their hidden units, which are carried to blocks above.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,10 @@ class LearnedFeatures:
 
     Labels that belong to no new rung may lack one that nobody annotated, of which the hidden units of the networks
     below know something. Their networks read these units as well, each its own, and grow into deep networks, a layer
-    in every block; where there are no such units yet, they read the estimates in doubt.
+    in every block; where there are no such units yet, they read the estimates in doubt. Then, beside a new rung, labels
+    that earlier blocks half learned are trained, too.
+
+    A fit holds the hidden units of all training rows: n · n_folds · width numbers, or twice as many beside a new rung.
 
     Parameters
     ----------
@@ -71,8 +74,7 @@ class LearnedFeatures:
         positives = torch.zeros_like(targets[first]).index_add_(0, place, row_weights[:, None] * (1 + targets) / 2)
         positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
         carried = None if standing.carried is None else Standardised.of(standing.carried[first].float())
-        fold = grouping.fold[first]
-        examples = Examples(stream[first].float(), carried, positives.float(), total.float(), fold)
+        examples = Examples(stream[first].float(), carried, positives.float(), total.float(), grouping.fold[first])
         before = (1 + believed(objective)[first]) / 2
         loss_before = (total @ (before - positives).square() / total.sum()).float()
         # Filled gaps agree with the estimates so far: these cannot be judged by rows that are annotated in part.

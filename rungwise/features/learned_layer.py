@@ -12,7 +12,7 @@ from rungwise.features.opinions import express
 class LearnedLayer(nn.Module):
     """The mean opinion of some two-layer networks about each label, in [-1, 1] (as log-odds under the link "tanh").
 
-    Each network also reads the hidden units of its own that the stream carries, and leaves its own behind.
+    Each network also reads those hidden units that the stream carries which are of its own fold, and hands up its own.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ class LearnedLayer(nn.Module):
         return express(total / len(self.weight1), self.link)
 
     @property
-    def n_left(self) -> int:
-        """How many hidden units `carry` leaves behind."""
+    def n_handed_up(self) -> int:
+        """How many hidden units `carry` returns for each row, of all networks together."""
         return len(self.weight1) * self.weight1.shape[2]
 
     def carry(self, stream: Tensor, carried: Tensor | None = None) -> Tensor:

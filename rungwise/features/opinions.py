@@ -1,8 +1,8 @@
 """Opinions: features whose hidden units are estimates of the labels, fitted to the labels themselves.
 
 Random and screened units do not follow single labels, and the readout is fitted with honest updates later. Units that
-were fitted to the labels have to bring honest values for the training rows with them. They are told which labels are
-nearly certain, for others to be built upon.
+were fitted to the labels have to bring honest values for the training rows with them. They are told what they
+may be built upon: which labels are nearly certain, and what the stream carries.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Standing:
         Hidden units that the stream carries, of a network for each fold that did not see it: only of the rows of their
         own fold do they speak honestly.
     reach : Tensor of shape (n_nets, n_entries, n_units), or None
-        How far stream entries move them, squared.
+        How far stream entries move them, squared; None exactly if nothing is carried.
     """
 
     doubted: Tensor

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import rungwise
-from rungwise import RungwiseClassifier
+from rungwise import RungwiseClassifier, estimator
 from rungwise.features import (
     FEATURE_MAPS,
     LAYERS,
@@ -236,7 +236,7 @@ def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows, de
 
 
 def deep(stream, signs, **parameters):
-    """Return the layers of two blocks, what the first leaves behind, and the opinions of the second."""
+    """Return the layers of two blocks, what the first hands up, and the opinions of the second."""
     below = train(LearnedFeatures(6), stream, signs, **parameters).layer
     carried, reach = below.carry(stream), below.reach()
     # Two of the entries are certain, one of them since the last block.
@@ -245,7 +245,7 @@ def deep(stream, signs, **parameters):
     return below, above.layer, carried, above
 
 
-def test_networks_read_the_units_that_their_own_network_below_left_behind(short):
+def test_networks_read_the_units_that_their_own_network_below_handed_up(short):
     stream, signs = problem()
     below, above, carried, opinions = deep(stream, signs)
     assert carried.shape == (90, 3, 6)
@@ -295,6 +295,7 @@ def test_the_scale_of_what_is_carried_does_not_matter(short):
     size, shift = torch.tensor([0.01, 5.0, 100.0, 1.0]), torch.tensor([1.0, -2.0, 3.0, 0.0])
     moved = size * carried + shift
     one, other = (train(LearnedFeatures(5), stream, signs, risen=False, carried=units) for units in (carried, moved))
+    assert (one.layer.weight1[:, 4:] != 0).any()
     assert torch.allclose(one.honest, other.honest, atol=1e-4)
     assert torch.allclose(one.layer(stream, carried), other.layer(stream, moved), atol=1e-4)
 
@@ -304,6 +305,7 @@ def test_a_unit_that_was_dead_says_nothing_when_it_comes_alive(short):
     carried = torch.randn(90, 3, 4, generator=seeded(5), dtype=torch.float64)
     carried[:, :, 3] = 0.0
     layer = train(LearnedFeatures(5), stream, signs, risen=False, carried=carried).layer
+    assert (layer.weight1[:, 4:7] != 0).any()
     alive = carried.clone()
     alive[:, :, 3] = 1.0
     assert torch.equal(layer(stream, alive), layer(stream, carried))
@@ -358,7 +360,7 @@ def test_a_missing_rung_is_found_among_what_is_carried(descents):
     assert ((said > 0) == (labels > 0)).double().mean(0).tolist() == pytest.approx([1, 1], abs=0.01)
 
 
-def test_missing_rungs_are_learned_block_by_block(tmp_path):
+def test_missing_rungs_are_learned_block_by_block(tmp_path, monkeypatch):
     # Of a circuit's second layer half is annotated, of its first nothing: estimates of labels alone leave 18 % wrong.
     teacher = CircuitTeacher.random(10, 3, 8, random_state=1)
     X = np.random.default_rng(1).permutation(np.array(list(product([-1.0, 1.0], repeat=10))))
@@ -374,6 +376,15 @@ def test_missing_rungs_are_learned_block_by_block(tmp_path):
     rungwise.save(clf, tmp_path / "deep")
     loaded = rungwise.load(tmp_path / "deep")
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+    # In chunks that count what is carried.
+    n_entries = 10 + clf.network_.n_carried
+    assert clf.network_.n_carried >= 3 * 128
+    sizes, network = [], clf.network_.forward
+    monkeypatch.setattr(estimator, "_CHUNK", 100 * n_entries)
+    monkeypatch.setattr(clf.network_, "forward", lambda x: (sizes.append(len(x)), network(x))[1])
+    np.testing.assert_allclose(clf.predict_proba(X), loaded.predict_proba(X), atol=1e-6)
+    assert sizes[:-1] == [100] * 10
 
 
 def test_entries_that_say_nothing_are_not_read(short):

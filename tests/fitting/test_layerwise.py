@@ -173,7 +173,7 @@ def test_no_new_rung_is_looked_for_where_the_last_block_made_nothing_certain():
     assert [standing.risen for standing in aside.standings] == [True, False]
 
 
-def test_training_carries_what_a_block_leaves_behind_before_it_changes_estimates():
+def test_training_carries_what_a_block_hands_up_before_it_changes_estimates():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(12, 2, generator=generator, dtype=torch.float64)
     targets = torch.where(x[:, :1] > 0, 1.0, -1.0).double()
