@@ -3,6 +3,7 @@
 from rungwise.features import (
     FeatureMap,
     HonestFeatureMap,
+    KernelFeatures,
     LabelFeatures,
     LearnedFeatures,
     LinearFeatures,
@@ -22,13 +23,14 @@ def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettin
     """
     if effort == "low":
         return [TreeFeatures(50, "best"), TreeFeatures(50, "random")], None
-    n_trees, width = (80, 1024) if effort == "medium" else (240, 2048)
+    n_trees, n_landmarks, width = (80, 750, 512) if effort == "medium" else (240, 1500, 2048)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best"),
         TreeFeatures(n_trees, "random"),
         TreeFeatures(n_trees, "best", min_leaf=5),
+        KernelFeatures(n_landmarks),
         RandomFeatures(width),
-        LabelFeatures(RandomFeatures(width // 2)),
+        LabelFeatures(RandomFeatures(512 if effort == "medium" else 1024)),
     ]
     if effort == "high":
         return [*features, LinearFeatures(), LearnedFeatures(), SparseFeatures()], GateSettings()

@@ -55,16 +55,18 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"auto", "random", "sparse", "linear", "learned", "trees"} or feature map
+    features : {"auto", "random", "sparse", "linear", "kernel", "learned", "trees"} or feature map
         What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
         few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
-        few entries of the stream. "linear": the stream itself. "learned": two-layer networks, which also read hidden
-        units of blocks below. "trees": the leaves of a forest. "auto": gates, and for the labels that are left each
-        label blends several kinds of features, by honest loss. For other settings give ``TreeFeatures(n_trees=...)``,
-        ``RandomFeatures(width=...)`` or any other object like them, of `rungwise.features`.
+        few entries of the stream. "linear": the stream itself. "kernel": Gaussian kernels at training rows. "learned":
+        two-layer networks, which also read hidden units of blocks below. "trees": the leaves of a forest. "auto":
+        gates, and for the labels that are left each label blends several kinds of features, by honest loss. For other
+        settings give ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
+        `rungwise.features`.
     effort : {"low", "medium", "high"}
-        How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, random features of
-        everything and of the labels. "high": more of each, linear, learned and sparse ones too; many times slower.
+        How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, kernels, random
+        features of everything and of the labels. "high": more of each, linear, learned and sparse ones too; many times
+        slower.
     coherent : bool
         Whether predictions keep to implications between labels: where no training row has the child without the parent,
         in so many rows that it is no accident, the parent is predicted at least as probable as the child.

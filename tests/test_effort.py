@@ -7,7 +7,7 @@ from rungwise import RungwiseClassifier
 from rungwise.datasets import make_hierarchy
 from rungwise.effort import EFFORTS, preset
 
-KINDS = {"low": {"trees"}, "medium": {"trees", "random", "labels"}}
+KINDS = {"low": {"trees"}, "medium": {"trees", "kernel", "random", "labels"}}
 
 
 @pytest.fixture(scope="module")

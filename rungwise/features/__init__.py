@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rungwise.features.blended import BlendedOpinions
 from rungwise.features.joined import JoinedLayer
+from rungwise.features.kernel import KernelFeatures, KernelLayer
 from rungwise.features.learned import LearnedFeatures
 from rungwise.features.learned_layer import LearnedLayer
 from rungwise.features.linear import LinearFeatures, LinearLayer
@@ -76,6 +77,7 @@ FEATURE_MAPS: dict[str, type[FeatureMap] | type[HonestFeatureMap]] = {
     "random": RandomFeatures,
     "sparse": SparseFeatures,
     "linear": LinearFeatures,
+    "kernel": KernelFeatures,
     "learned": LearnedFeatures,
     "trees": TreeFeatures,
 }
@@ -85,6 +87,7 @@ LAYERS: dict[str, Any] = {
         RandomLayer,
         SparseLayer,
         LinearLayer,
+        KernelLayer,
         LearnedLayer,
         TreeLayer,
         SelectedLayer,
@@ -100,6 +103,8 @@ __all__ = [
     "FeatureMap",
     "HonestFeatureMap",
     "JoinedLayer",
+    "KernelFeatures",
+    "KernelLayer",
     "LabelFeatures",
     "LearnedFeatures",
     "LearnedLayer",

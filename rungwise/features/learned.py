@@ -14,7 +14,7 @@ from torch import Tensor
 from rungwise._validation import check_fraction, check_whole
 from rungwise.features.fold_networks import LEAST_RUNG, Examples, FoldNetworks, Standardised
 from rungwise.features.learned_layer import LearnedLayer
-from rungwise.features.opinions import Opinions, Standing, believed, express, filled_targets
+from rungwise.features.opinions import Distinct, Opinions, Standing, believed, express
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,14 @@ class LearnedFeatures:
         """
         if stream.shape[1] > len(stream):
             return None
-        targets, row_weights = filled_targets(objective)
-        first, place = grouping.copies()
-        total = torch.zeros_like(first, dtype=stream.dtype).index_add_(0, place, row_weights)
-        positives = torch.zeros_like(targets[first]).index_add_(0, place, row_weights[:, None] * (1 + targets) / 2)
-        positives = positives / total.clamp(min=torch.finfo(total.dtype).tiny)[:, None]
+        distinct = Distinct.of(objective, grouping)
+        first, total, positives = distinct.first, distinct.weights, distinct.positives
         carried = None if standing.carried is None else Standardised.of(standing.carried[first].float())
         examples = Examples(stream[first].float(), carried, positives.float(), total.float(), grouping.fold[first])
         before = (1 + believed(objective)[first]) / 2
         loss_before = (total @ (before - positives).square() / total.sum()).float()
         # Filled gaps agree with the estimates so far: these cannot be judged by rows that are annotated in part.
-        complete = bool((objective.weights == row_weights[:, None]).all())
+        complete = bool((objective.weights == objective.weights[:, :1]).all())
         in_doubt = bool(loss_before[standing.doubted].sum() > LEAST_RUNG * loss_before.sum())
         # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
@@ -99,4 +96,4 @@ class LearnedFeatures:
             paths = layer.reach(standing.reach) @ layer.weight2[:, :, labels].square()
             return spread.square()[:, None] * paths.mean(0)
 
-        return Opinions(layer, express(honest[place].to(stream), layer.link), importance)
+        return Opinions(layer, express(honest[distinct.place].to(stream), layer.link), importance)

@@ -82,6 +82,36 @@ def filled_targets(objective: Any) -> tuple[Tensor, Tensor]:
     return share * targets + (1 - share) * believed(objective), row_weights
 
 
+@dataclass(frozen=True)
+class Distinct:
+    """The distinct training rows; copies are one example, as heavy as all of them.
+
+    Attributes
+    ----------
+    first : Tensor of shape (n_distinct,), int64
+        Where each stands among the training rows.
+    place : Tensor of shape (n,), int64
+        Where each training row stands among them.
+    positives : Tensor of shape (n_distinct, n_labels)
+        Probabilities of the labels: means of the copies' targets, without gaps.
+    weights : Tensor of shape (n_distinct,)
+    """
+
+    first: Tensor
+    place: Tensor
+    positives: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, objective: Any, grouping: Any) -> "Distinct":
+        """Merge the copies of rows under an `Objective`, as a `Grouping` names them."""
+        targets, row_weights = filled_targets(objective)
+        first, place = grouping.copies()
+        weights = torch.zeros_like(first, dtype=row_weights.dtype).index_add_(0, place, row_weights)
+        sums = torch.zeros_like(targets[first]).index_add_(0, place, row_weights[:, None] * (1 + targets) / 2)
+        return cls(first, place, sums / weights.clamp(min=torch.finfo(weights.dtype).tiny)[:, None], weights)
+
+
 def believed(objective: Any) -> Tensor:
     """Return what the estimates so far say of the labels, in [-1, 1], (n, n_labels); where there are none, the mean."""
     targets, weights, estimates = objective.targets, objective.weights, objective.offset
