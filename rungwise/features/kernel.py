@@ -1,7 +1,8 @@
 """Kernel features: hidden units are Gaussian bumps around training rows, and their readout a ridge regression.
 
 Forests cut a table along its columns; a kernel compares whole rows, and so adds up what many columns say a little
-about.
+about. Which columns count is learned from the slopes of the regression itself, as in recursive feature machines
+(Radhakrishnan, Beaglehole, Pandit and Belkin, 2024).
 """
 
 from dataclasses import dataclass
@@ -11,21 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from rungwise._validation import check_whole
-from rungwise.features.kernel_ridge import KernelRidge, Task, gaussian
+from rungwise.features.kernel_ridge import Geometry, HonestFit, KernelFunction, Space, Task, fit_folds
 from rungwise.features.opinions import Distinct, Opinions, Standing, express
 
-# Times the median squared distance: bumps nearly as wide as the data, or more local.
-_SHARPNESS = (0.3, 1.0, 3.0)
-# Landmarks and rows that the sharpness is chosen with.
-_FEW_LANDMARKS, _FEW_ROWS = 250, 2000
-# The constant entry, in units of the rows' root mean squared norm.
-_CONSTANT = 0.5
-# Least squared length of rows and distance of landmarks, where all are alike.
-_LEAST_SQUARE = 1e-6
+# In units of the median squared distance.
+_SHARPNESS = (1.0, 3.0)
+# Landmarks and rows of the first regressions, which scales and sharpness are learned from.
+_FEW_LANDMARKS, _FEW_ROWS = 250, 1000
+# The last one may need a penalty so many times as large, as it has more landmarks, or smaller ones.
+_LARGER = 10.0
+# Slopes are taken at so many rows; for scales, of so many random sums of labels.
+_SLOPE_ROWS, _SLOPE_SUMS = 40, 10
+# A label of hardly any positives or negatives counts as if its standard deviation were this.
+_LEAST_DEVIATION = 0.01
 # Rows that predictions compare with the landmarks together.
 _CHUNK = 4096
-# Of so many rows and labels importance is told; of fewer rows where labels are many.
-_MAX_SLOPES, _MAX_SLOPE_ROWS, _MIN_SLOPE_ROWS = 20_000, 200, 20
 
 
 class KernelLayer(nn.Module):
@@ -34,14 +35,14 @@ class KernelLayer(nn.Module):
     Parameters
     ----------
     tensors : dict of str to Tensor
-        ``centre`` (n_entries,) and ``constant`` () of `directions`, ``sharpness`` () of the kernel, ``landmarks``
-        (n_landmarks, n_entries + 1), ``weight`` (n_landmarks, n_labels), and ``mean`` (n_labels,), which is what is
-        said of a row far from all landmarks.
+        ``centre``, ``scale``, ``constant``, ``sharpness``, ``landmarks``, ``weight`` and ``mean`` of a
+        `rungwise.features.kernel_ridge.KernelFunction`.
     link : {"clip", "tanh"}
     """
 
     kind = "kernel"
     centre: Tensor
+    scale: Tensor
     constant: Tensor
     sharpness: Tensor
     landmarks: Tensor
@@ -54,6 +55,13 @@ class KernelLayer(nn.Module):
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
 
+    @classmethod
+    def of(cls, function: KernelFunction, link: str) -> "KernelLayer":
+        """Return the layer of a function of probabilities."""
+        tensors = vars(function.geometry) | vars(function)
+        del tensors["geometry"]
+        return cls(tensors, link)
+
     @property
     def config(self) -> dict[str, Any]:
         """What `from_config` needs, beside the tensors, to build this layer again."""
@@ -63,53 +71,29 @@ class KernelLayer(nn.Module):
     @classmethod
     def from_config(cls, n_entries: int, n_landmarks: int, n_labels: int, link: str) -> "KernelLayer":
         """Return a layer of zeros, to be filled by ``load_state_dict``."""
-        shapes: dict[str, tuple[int, ...]] = {"centre": (n_entries,), "constant": (), "sharpness": ()}
-        shapes |= {"landmarks": (n_landmarks, n_entries + 1), "weight": (n_landmarks, n_labels), "mean": (n_labels,)}
+        shapes: dict[str, tuple[int, ...]] = {"centre": (n_entries,), "scale": (n_entries,), "constant": ()}
+        shapes |= {"sharpness": (), "landmarks": (n_landmarks, n_entries + 1)}
+        shapes |= {"weight": (n_landmarks, n_labels), "mean": (n_labels,)}
         return cls({name: torch.zeros(shape) for name, shape in shapes.items()}, link)
+
+    @property
+    def function(self) -> KernelFunction:
+        """What it says, as probabilities."""
+        geometry = Geometry(self.centre, self.scale, self.constant)
+        return KernelFunction(geometry, self.sharpness, self.landmarks, self.weight, self.mean)
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return an opinion about each label, (n, n_labels), for a stream of shape (n, n_entries)."""
-        probability = torch.cat([self._probability(rows) for rows in stream.split(_CHUNK)])
+        probability = torch.cat([self.function(rows) for rows in stream.split(_CHUNK)])
         return express(probability.clamp(0, 1), self.link)
-
-    def _probability(self, stream: Tensor) -> Tensor:
-        rows = directions(stream, self.centre, self.constant)
-        return torch.addmm(self.mean, gaussian(rows, self.landmarks, self.sharpness), self.weight)
-
-    def squared_slopes(self, stream: Tensor, labels: Tensor) -> Tensor:
-        """Return mean squared derivatives of some labels' probabilities by stream entries, (n_entries, n_some).
-
-        Parameters
-        ----------
-        stream : Tensor of shape (n, n_entries)
-            The rows that the mean is of.
-        labels : Tensor of shape (n_some,), int64
-        """
-        rows = directions(stream, self.centre, self.constant)
-        length = self.constant / rows[:, -1:]
-        bumps = 2 * self.sharpness / length * gaussian(rows, self.landmarks, self.sharpness)
-        slopes = [stream.new_zeros(stream.shape[1], 0)]
-        for label in labels.tolist():
-            slope = (bumps * self.weight[:, label]) @ self.landmarks
-            slope -= (slope * rows).sum(1, keepdim=True) * rows  # the length of rows does not count
-            slopes.append(slope[:, :-1].square().mean(0)[:, None])
-        return torch.cat(slopes, dim=1)
-
-
-def directions(stream: Tensor, centre: Tensor, constant: Tensor) -> Tensor:
-    """Return centred rows with a constant entry, scaled to norm 1, (n, n_entries + 1).
-
-    An outlier among the entries does not set a row apart from all others, and the constant entry keeps apart rows that
-    differ in length alone.
-    """
-    return nn.functional.normalize(torch.cat([stream - centre, constant.expand(len(stream), 1)], dim=1))
 
 
 @dataclass(frozen=True)
 class KernelFeatures:
     """The feature map that fits a kernel ridge regression for every block.
 
-    Sharpness and penalty are those of the least honest squared error, the same for all labels.
+    Scales of the stream entries, the sharpness of the kernel and the penalty are the same for all labels. Scales are
+    learned for each fold without its rows; the others are those of the least honest squared error.
 
     Parameters
     ----------
@@ -128,31 +112,45 @@ class KernelFeatures:
     ) -> Opinions:
         """Fit a regression and return it with its out-of-fold opinions; see `rungwise.features.HonestFeatureMap`."""
         distinct = Distinct.of(objective, grouping)
-        entries, fold = stream[distinct.first], grouping.fold[distinct.first]
+        entries = stream[distinct.first]
+        task = Task(entries, distinct.positives, distinct.weights, grouping.fold[distinct.first])
 
         def draw(n_rows: int) -> Tensor:
             return torch.randperm(len(entries), generator=generator)[:n_rows].to(entries.device)
 
-        centre = entries.mean(0)
-        length = (entries - centre).square().sum(1).mean().clamp(min=_LEAST_SQUARE).sqrt()
-        rows = directions(entries, centre, _CONSTANT * length)
-        landmarks = rows[draw(self.n_landmarks)]
-        few = landmarks[:_FEW_LANDMARKS]
-        distance = (2 - 2 * few @ few.T).flatten().median().clamp(min=_LEAST_SQUARE)
-
-        task = Task(rows, distinct.positives, distinct.weights, fold)
-        trial = task.select(draw(_FEW_ROWS))
-        trials = [KernelRidge(trial, few, float(times / distance)) for times in _SHARPNESS]
-        best = min(trials, key=lambda ridge: ridge.loss)
-        # More landmarks leave less unexplained: the penalty can only become smaller.
-        ridge = KernelRidge(task, landmarks, best.sharpness, best.penalty)
-        tensors = {"centre": centre, "constant": _CONSTANT * length, "sharpness": stream.new_tensor(ridge.sharpness)}
-        tensors |= {"landmarks": landmarks, "weight": ridge.weight, "mean": ridge.mean}
-        layer = KernelLayer(tensors, objective.loss.link)
-        spread, sample = entries.var(0, correction=0), entries[draw(_MAX_SLOPE_ROWS)]
+        plain, n_fits = Geometry.of(entries, torch.ones_like(entries[0])), len(grouping.folds) + 1
+        some, few = task.select(draw(_FEW_ROWS)), entries[draw(_FEW_LANDMARKS)]
+        trials = [fit_folds(some, [Space(plain, few, sharpness)] * n_fits) for sharpness in _SHARPNESS]
+        trial, sharpness = min(zip(trials, _SHARPNESS, strict=True), key=lambda pair: pair[0].loss)
+        geometries = _rescaled(trial, entries[draw(_SLOPE_ROWS)], entries, generator)
+        landmarks = entries[draw(self.n_landmarks)]
+        spaces = [Space(geometry, landmarks, sharpness) for geometry in geometries]
+        fit = fit_folds(task, spaces, _LARGER * trial.penalty)
+        layer = KernelLayer.of(fit.functions[-1], objective.loss.link)
+        spread, sample = entries.var(0, correction=0), entries[draw(_SLOPE_ROWS)]
 
         def importance(labels: Tensor) -> Tensor:
-            n_rows = max(_MIN_SLOPE_ROWS, _MAX_SLOPES // max(1, len(labels)))
-            return spread[:, None] * layer.squared_slopes(sample[:n_rows], labels)
+            return spread[:, None] * layer.function.of_labels(layer.weight[:, labels]).squared_slopes(sample)
 
-        return Opinions(layer, express(ridge.honest[distinct.place].clamp(0, 1), layer.link), importance)
+        return Opinions(layer, express(fit.honest[distinct.place].clamp(0, 1), layer.link), importance)
+
+
+def _rescaled(trial: HonestFit, rows: Tensor, entries: Tensor, generator: torch.Generator) -> list[Geometry]:
+    """Return geometries in which entries count the more, the steeper the functions are along them at some rows.
+
+    Labels count alike, however rare.
+    """
+    n_labels = trial.honest.shape[1]
+    sums = torch.eye(n_labels)
+    if n_labels > _SLOPE_SUMS:
+        # The squared slopes of random sums are, on average, the sum of the labels' squared slopes.
+        sums = torch.randn(n_labels, _SLOPE_SUMS, generator=generator) / _SLOPE_SUMS**0.5
+    geometries = []
+    for function in trial.functions:
+        variance = (function.mean * (1 - function.mean)).clamp(min=_LEAST_DEVIATION**2)
+        weight = function.weight / variance.sqrt() @ sums.to(variance)
+        slope = function.of_labels(weight).squared_slopes(rows).sum(1).sqrt()
+        # The root: what a few rows say little about is not left out.
+        scale = slope.sqrt()
+        geometries.append(Geometry.of(entries, scale / scale.square().mean().clamp(min=1e-12).sqrt()))
+    return geometries

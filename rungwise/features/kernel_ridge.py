@@ -1,17 +1,21 @@
-"""Kernel ridge regression from landmarks, with honest estimates: what `KernelFeatures` fits."""
+"""Kernel ridge regression from landmarks, once for all rows and once without each fold: what `KernelFeatures` fits."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 # Ridge penalties for each unit of weight, from the largest.
 PENALTIES = tuple(10 ** (-half / 2) for half in range(2, 13))
 # What landmarks that nearly coincide need on the diagonal.
 _JITTER = 1e-6
-# Rows whose kernels are computed together.
-_CHUNK = 4096
+# The constant entry, in units of the rows' root mean squared length.
+_CONSTANT = 0.5
+# Least squared length of rows and distance of landmarks, where all are alike.
+_LEAST_SQUARE = 1e-6
 
 
 def gaussian(rows: Tensor, landmarks: Tensor, sharpness: float | Tensor) -> Tensor:
@@ -20,113 +24,212 @@ def gaussian(rows: Tensor, landmarks: Tensor, sharpness: float | Tensor) -> Tens
 
 
 @dataclass(frozen=True)
+class Geometry:
+    """How rows are compared: by their direction, after columns were centred and scaled and a constant one was added.
+
+    An outlier among the entries does not set a row apart from all others, and the constant keeps apart rows that differ
+    in length alone.
+
+    Attributes
+    ----------
+    centre, scale : Tensor of shape (n_entries,)
+    constant : Tensor of shape ()
+    """
+
+    centre: Tensor
+    scale: Tensor
+    constant: Tensor
+
+    @classmethod
+    def of(cls, entries: Tensor, scale: Tensor) -> "Geometry":
+        """Return the geometry of rows of shape (n, n_entries) under a scale of their columns."""
+        centre = entries.mean(0)
+        square = ((entries - centre) * scale).square().sum(1).mean()
+        return cls(centre, scale, _CONSTANT * square.clamp(min=_LEAST_SQUARE).sqrt())
+
+    def directions(self, entries: Tensor) -> Tensor:
+        """Return the directions of rows, (n, n_entries + 1), each of norm 1."""
+        scaled = (entries - self.centre) * self.scale
+        return normalize(torch.cat([scaled, self.constant.expand(len(entries), 1)], dim=1))
+
+
+@dataclass(frozen=True)
 class Task:
     """What is regressed.
 
     Attributes
     ----------
-    rows : Tensor of shape (n, n_entries)
-        Of norm 1.
+    entries : Tensor of shape (n, n_entries)
     labels : Tensor of shape (n, n_labels)
         Probabilities.
     weights : Tensor of shape (n,)
     fold : Tensor of shape (n,), int64
-        Honest estimates of a fold come from the rows of all others.
     """
 
-    rows: Tensor
+    entries: Tensor
     labels: Tensor
     weights: Tensor
     fold: Tensor
 
     def select(self, rows: Tensor) -> "Task":
-        """Return the task of some of the rows."""
-        return Task(self.rows[rows], self.labels[rows], self.weights[rows], self.fold[rows])
+        """Return the task of some of the rows, given by index or by a mask."""
+        return Task(self.entries[rows], self.labels[rows], self.weights[rows], self.fold[rows])
 
 
-class KernelRidge:
+@dataclass(frozen=True)
+class KernelFunction:
+    """The function mean + Σ_z weight_z exp(-sharpness |u - z|²) of the directions u of rows, z the landmarks.
+
+    Attributes
+    ----------
+    geometry : Geometry
+    sharpness : Tensor of shape ()
+    landmarks : Tensor of shape (n_landmarks, n_entries + 1)
+    weight : Tensor of shape (n_landmarks, n_labels)
+    mean : Tensor of shape (n_labels,)
+    """
+
+    geometry: Geometry
+    sharpness: Tensor
+    landmarks: Tensor
+    weight: Tensor
+    mean: Tensor
+
+    def __call__(self, entries: Tensor) -> Tensor:
+        """Return its values, (n, n_labels), for rows of shape (n, n_entries)."""
+        return self.of_bumps(gaussian(self.geometry.directions(entries), self.landmarks, self.sharpness))
+
+    def of_bumps(self, bumps: Tensor) -> Tensor:
+        """Return its values for rows whose kernels with the landmarks are known, (n, n_landmarks)."""
+        return torch.addmm(self.mean, bumps, self.weight)
+
+    def of_labels(self, weight: Tensor) -> "KernelFunction":
+        """Return the function with other weights, (n_landmarks, n_some), and mean 0: of some labels or sums of them."""
+        return replace(self, weight=weight, mean=weight.new_zeros(weight.shape[1]))
+
+    def squared_slopes(self, entries: Tensor) -> Tensor:
+        """Return its squared derivatives by the entries, (n_entries, n_labels), means over rows of shape (n, n_entries).
+
+        The diagonal of the average gradient outer product (Radhakrishnan, Beaglehole, Pandit and Belkin, 2024).
+        """
+        rows = self.geometry.directions(entries)
+        length = self.geometry.constant / rows[:, -1:]
+        bumps = 2 * self.sharpness / length * gaussian(rows, self.landmarks, self.sharpness)
+        slopes = [entries.new_zeros(entries.shape[1], 0)]
+        for weight in self.weight.T:
+            slope = (bumps * weight) @ self.landmarks
+            slope -= (slope * rows).sum(1, keepdim=True) * rows  # the length of a direction does not change
+            slopes.append(slope[:, :-1].square().mean(0)[:, None])
+        return self.geometry.scale.square()[:, None] * torch.cat(slopes, dim=1)
+
+
+@dataclass(frozen=True)
+class HonestFit:
+    """Regressions with one penalty.
+
+    Attributes
+    ----------
+    functions : list of KernelFunction
+        One for each fold, of the rows of all others; the last is of all rows.
+    penalty : float
+    honest : Tensor of shape (n, n_labels)
+        For each row, the value of its fold's function.
+    loss : float
+        Their squared error, summed over labels and weighted rows.
+    """
+
+    functions: list[KernelFunction]
+    penalty: float
+    honest: Tensor
+    loss: float
+
+
+class Space:
+    """Functions that are sums of kernels around some landmarks (Nyström; Williams and Seeger, 2001).
+
+    Parameters
+    ----------
+    geometry : Geometry
+    landmarks : Tensor of shape (n_landmarks, n_entries)
+    sharpness : float
+        In units of the median squared distance of landmarks.
+    """
+
+    def __init__(self, geometry: Geometry, landmarks: Tensor, sharpness: float) -> None:
+        self.geometry, self.landmarks = geometry, geometry.directions(landmarks)
+        square = 2 - 2 * self.landmarks @ self.landmarks.T
+        self.sharpness = sharpness / square.flatten().median().clamp(min=_LEAST_SQUARE)
+        exact = self.landmarks.double()  # single precision could make the kernel indefinite
+        kernel = gaussian(exact, exact, self.sharpness.double())
+        kernel.diagonal().add_(_JITTER)
+        self.factor = torch.linalg.cholesky(kernel)
+
+    def bumps(self, entries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the kernels of rows with the landmarks, and units in which a function's norm is that of its weights.
+
+        Both have shape (n, n_landmarks).
+        """
+        inverse = torch.linalg.solve_triangular(self.factor, torch.eye(len(self.factor)).to(self.factor), upper=False)
+        values = gaussian(self.geometry.directions(entries), self.landmarks, self.sharpness)
+        return values, values @ inverse.T.to(values)
+
+    def function(self, solution: Tensor, mean: Tensor) -> KernelFunction:
+        """Return the function with weights of the units, (n_landmarks, n_labels), and a mean, (n_labels,)."""
+        weight = torch.linalg.solve_triangular(self.factor.T, solution, upper=True)
+        # In rows: a function that was stored and loaded should round as this one does.
+        weight = weight.to(self.landmarks).contiguous()
+        return KernelFunction(self.geometry, self.sharpness, self.landmarks, weight, mean)
+
+
+def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) -> HonestFit:
     """Regress the labels' deviations from their means, with the penalty of the least honest squared error.
-
-    The function is a sum of kernels around landmarks (Nyström; Williams and Seeger, NIPS 2001), which is exact if every
-    row is one.
 
     Parameters
     ----------
     task : Task
-    landmarks : Tensor of shape (n_landmarks, n_entries)
-        Of norm 1.
-    sharpness : float
-        Of the `gaussian` kernel.
+    spaces : sequence of Space
+        One for each fold, and one for the regression on all rows; neighbours that are the same object share their work.
     largest : float
         Bound of the `PENALTIES` that are tried, from the largest as long as the honest error falls.
+    """
+    regressions: list[_Regression] = []
+    for fold, space in enumerate(spaces):
+        if not fold or space is not spaces[fold - 1]:
+            values, units = space.bumps(task.entries)
+        regressions.append(_Regression(task, fold, space, values, units))
+    *without, of_all = regressions
+    best_loss, best = math.inf, None
+    for penalty in (some for some in PENALTIES if some <= largest):
+        functions = [regression.solve(penalty) for regression in without]
+        honest = torch.empty_like(task.labels)
+        for fold, (regression, function) in enumerate(zip(without, functions, strict=True)):
+            honest[task.fold == fold] = function.of_bumps(regression.asked)
+        loss = float(task.weights @ (honest - task.labels).square().sum(1))
+        if not loss < best_loss:
+            break
+        best_loss, best = loss, HonestFit(functions, penalty, honest, loss)
+    assert best is not None, "the honest error is a finite number"
+    return replace(best, functions=[*best.functions, of_all.solve(best.penalty)])
 
-    Attributes
-    ----------
-    sharpness, penalty : float
-    loss : float
-        Honest squared error, summed over rows and labels.
-    honest : Tensor of shape (n, n_labels)
-        For each row, the estimates that its fold had no part in.
-    weight : Tensor of shape (n_landmarks, n_labels)
-        Of the regression on all rows.
-    mean : Tensor of shape (n_labels,)
+
+class _Regression:
+    """The sums over the rows of all other folds that regressions of all penalties are solved from.
+
+    ``asked`` are the kernels of the fold's own rows with the landmarks.
     """
 
-    def __init__(self, task: Task, landmarks: Tensor, sharpness: float, largest: float = math.inf) -> None:
-        self.sharpness = sharpness
-        kernel = gaussian(landmarks, landmarks, sharpness).double()
-        kernel.diagonal().add_(_JITTER)
-        # In units of this factor the function's norm is that of its weights.
-        factor = torch.linalg.cholesky(kernel)
-        units = torch.cat([_units(rows, landmarks, sharpness, factor) for rows in task.rows.split(_CHUNK)])
-        members = [(task.fold == which).nonzero()[:, 0] for which in range(int(task.fold.max()) + 1)]
-        parts = [_Sums.of(units[own].double(), task.labels[own], task.weights[own]) for own in members]
-        total = sum(parts[1:], start=parts[0])
-        self.loss = math.inf
-        for penalty in (some for some in PENALTIES if some <= largest):
-            honest = torch.empty_like(task.labels)
-            for own, part in zip(members, parts, strict=True):
-                solution, mean = (total - part).solve(penalty)
-                honest[own] = mean.to(honest) + units[own] @ solution.to(units)
-            loss = float(task.weights @ (honest - task.labels).square().sum(1))
-            if loss >= self.loss:
-                break
-            self.loss, self.penalty, self.honest = loss, penalty, honest
-        solution, mean = total.solve(self.penalty)
-        self.weight = torch.linalg.solve_triangular(factor.T, solution, upper=True).to(units).contiguous()
-        self.mean = mean.to(units)
+    def __init__(self, task: Task, fold: int, space: Space, values: Tensor, units: Tensor) -> None:
+        others = task.fold != fold
+        self.space, self.asked, units = space, values[~others], units[others]
+        weights, labels = task.weights[others, None], task.labels[others]
+        weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        self.mean = (weights * labels).sum(0)
+        self.gram = (units.T @ (weights * units)).double()
+        self.product = (units.T @ (weights * (labels - self.mean))).double()
 
-
-def _units(rows: Tensor, landmarks: Tensor, sharpness: float, factor: Tensor) -> Tensor:
-    kernel = gaussian(rows, landmarks, sharpness)
-    return torch.linalg.solve_triangular(factor, kernel.double().T, upper=False).T.to(rows)
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Weighted sums over rows: of φ φᵀ, of φ (y, 1)ᵀ, and of (y, 1), for units φ and labels y."""
-
-    gram: Tensor
-    product: Tensor
-    total: Tensor
-
-    @classmethod
-    def of(cls, units: Tensor, labels: Tensor, weights: Tensor) -> "_Sums":
-        weighted = weights[:, None] * torch.cat([labels, torch.ones_like(labels[:, :1])], dim=1)
-        weighted = weighted.double()
-        return cls(units.T @ (weighted[:, -1:] * units), units.T @ weighted, weighted.sum(0))
-
-    def __add__(self, other: "_Sums") -> "_Sums":
-        return _Sums(self.gram + other.gram, self.product + other.product, self.total + other.total)
-
-    def __sub__(self, other: "_Sums") -> "_Sums":
-        return _Sums(self.gram - other.gram, self.product - other.product, self.total - other.total)
-
-    def solve(self, penalty: float) -> tuple[Tensor, Tensor]:
-        """Return weights, (n_units, n_labels), that explain deviations from the mean, and the mean, (n_labels,)."""
-        weight = self.total[-1].clamp(min=torch.finfo(self.total.dtype).tiny)
-        mean = self.total[:-1] / weight
-        system = self.gram / weight
+    def solve(self, penalty: float) -> KernelFunction:
+        """Return the function of the least squared error plus its squared norm times the penalty."""
+        system = self.gram.clone()
         system.diagonal().add_(penalty)
-        deviation = (self.product[:, :-1] - self.product[:, -1:] * mean) / weight
-        return torch.cholesky_solve(deviation, torch.linalg.cholesky(system)), mean
+        solution = torch.cholesky_solve(self.product, torch.linalg.cholesky(system))
+        return self.space.function(solution, self.mean)

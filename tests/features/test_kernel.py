@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.kernel_ridge import KernelRidge as ScikitKernelRidge
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
 
-from rungwise.features import LAYERS, KernelFeatures, KernelLayer, kernel_ridge
-from rungwise.features.kernel import directions
-from rungwise.features.kernel_ridge import PENALTIES, KernelRidge, Task, gaussian
+from rungwise.features import LAYERS, KernelFeatures, KernelLayer, kernel, kernel_ridge
+from rungwise.features.kernel_ridge import PENALTIES, Geometry, Space, Task, fit_folds, gaussian
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
 from rungwise.fitting.objective import Objective
@@ -34,20 +33,25 @@ def fit(stream, signs, features=None, grouping=None, weights=None, loss=None, se
     return (features or KernelFeatures()).fit_honest(stream, seeded(seed), objective, grouping, standing=None)
 
 
-def task(n=45, n_labels=2):
-    rows = torch.nn.functional.normalize(torch.randn(n, 4, generator=seeded(0), dtype=torch.float64))
-    labels = (rows[:, :1] + 0.3 * torch.randn(n, n_labels, generator=seeded(1), dtype=torch.float64) > 0).double()
+def make_task(n=45, n_labels=2):
+    entries = torch.randn(n, 4, generator=seeded(0), dtype=torch.float64)
+    labels = (entries[:, :1] + 0.5 * torch.randn(n, n_labels, generator=seeded(1), dtype=torch.float64) > 0).double()
     weights = torch.rand(n, generator=seeded(2), dtype=torch.float64) + 0.5
-    return Task(rows, labels, weights, torch.arange(n) % 3)
+    return Task(entries, labels, weights, torch.arange(n) % 3)
 
 
-def by_scikit_learn(part, asked, sharpness, penalty):
+def space_of(task, landmarks=None, sharpness=1.0):
+    scale = torch.tensor([1.0, 2.0, 0.5, 1.0], dtype=torch.float64)
+    return Space(Geometry.of(task.entries, scale), task.entries if landmarks is None else landmarks, sharpness)
+
+
+def by_scikit_learn(space, part, asked, penalty):
     """Ridge regression of the deviations from the mean, with all rows as landmarks."""
     labels, weights = part.labels.numpy(), part.weights.numpy()
     mean = np.average(labels, axis=0, weights=weights)
-    ridge = ScikitKernelRidge(alpha=penalty * weights.sum(), kernel="rbf", gamma=sharpness)
-    ridge.fit(part.rows.numpy(), labels - mean, sample_weight=weights)
-    return mean + ridge.predict(asked.numpy())
+    ridge = KernelRidge(alpha=penalty * weights.sum(), kernel="rbf", gamma=float(space.sharpness))
+    ridge.fit(space.geometry.directions(part.entries), labels - mean, sample_weight=weights)
+    return mean + ridge.predict(space.geometry.directions(asked))
 
 
 @pytest.fixture
@@ -55,68 +59,99 @@ def _exact(monkeypatch):
     monkeypatch.setattr(kernel_ridge, "_JITTER", 1e-10)
 
 
-def test_kernel_is_that_of_scikit_learn():
-    rows = task().rows
+def test_rows_are_compared_by_their_direction():
+    task = make_task()
+    space = space_of(task)
+    centred = (task.entries - task.entries.mean(0)) * space.geometry.scale
+    length = centred.square().sum(1).mean().sqrt()
+    rows = torch.cat([centred, 0.5 * length * torch.ones(45, 1)], dim=1)
+    rows = rows / rows.norm(dim=1, keepdim=True)
+    np.testing.assert_allclose(space.geometry.directions(task.entries), rows, atol=1e-12)
     np.testing.assert_allclose(gaussian(rows, rows[:7], 1.3), rbf_kernel(rows, rows[:7], 1.3), atol=1e-12)
+    square = (rows[:, None] - rows).square().sum(2)
+    assert float(space.sharpness * square.median()) == pytest.approx(1.0)
 
 
 @pytest.mark.usefixtures("_exact")
-@pytest.mark.parametrize("sharpness", [0.5, 4.0])
+@pytest.mark.parametrize("sharpness", [0.5, 3.0])
 def test_regression_is_that_of_scikit_learn_and_honest_estimates_that_without_the_fold(sharpness):
-    whole = task()
-    ridge = KernelRidge(whole, whole.rows, sharpness)
-    others = torch.nn.functional.normalize(torch.randn(9, 4, generator=seeded(3), dtype=torch.float64))
-    found = ridge.mean + gaussian(others, whole.rows, sharpness) @ ridge.weight
-    np.testing.assert_allclose(found, by_scikit_learn(whole, others, sharpness, ridge.penalty), atol=1e-6)
+    task = make_task()
+    space = space_of(task, sharpness=sharpness)
+    found = fit_folds(task, [space] * 4)
+    others = torch.randn(9, 4, generator=seeded(3), dtype=torch.float64)
+    expected = by_scikit_learn(space, task, others, found.penalty)
+    np.testing.assert_allclose(found.functions[-1](others), expected, atol=1e-6)
     for fold in range(3):
-        expected = by_scikit_learn(
-            whole.select(whole.fold != fold), whole.rows[whole.fold == fold], sharpness, ridge.penalty
-        )
-        np.testing.assert_allclose(ridge.honest[whole.fold == fold], expected, atol=1e-6)
-    loss = (whole.weights[:, None] * (ridge.honest - whole.labels) ** 2).sum()
-    assert ridge.loss == pytest.approx(float(loss))
+        part = task.select(task.fold != fold)
+        expected = by_scikit_learn(space, part, task.entries[task.fold == fold], found.penalty)
+        np.testing.assert_allclose(found.honest[task.fold == fold], expected, atol=1e-6)
+    loss = (task.weights[:, None] * (found.honest - task.labels) ** 2).sum()
+    assert found.loss == pytest.approx(float(loss))
+
+
+def test_folds_have_their_own_spaces():
+    task = make_task()
+    spaces = [space_of(task, sharpness=sharpness) for sharpness in (0.5, 1.0, 2.0, 3.0)]
+    found = fit_folds(task, spaces)
+    for fold, space in enumerate(spaces):
+        function = found.functions[fold]
+        assert function.sharpness == space.sharpness
+        alone = fit_folds(task, [space] * 4, found.penalty)
+        if alone.penalty == found.penalty and fold < 3:
+            own = task.fold == fold
+            np.testing.assert_allclose(found.honest[own], alone.honest[own], atol=1e-9)
+            np.testing.assert_allclose(found.honest[own], function(task.entries[own]), atol=1e-9)
 
 
 def test_the_penalty_is_that_of_the_least_honest_loss():
-    whole = task()
-    ridge = KernelRidge(whole, whole.rows, 2.0)
-    place = PENALTIES.index(ridge.penalty)
+    task = make_task()
+    space = space_of(task)
+    found = fit_folds(task, [space] * 4)
+    place = PENALTIES.index(found.penalty)
     assert 0 < place < len(PENALTIES) - 1
     for worse in (PENALTIES[place - 1], PENALTIES[place + 1]):
-        honest = torch.empty_like(whole.labels)
+        honest = torch.empty_like(task.labels)
         for fold in range(3):
-            part = whole.select(whole.fold != fold)
-            asked = whole.rows[whole.fold == fold]
-            honest[whole.fold == fold] = torch.from_numpy(by_scikit_learn(part, asked, 2.0, worse))
-        assert float((whole.weights[:, None] * (honest - whole.labels) ** 2).sum()) > ridge.loss
-    assert KernelRidge(whole, whole.rows, 2.0, PENALTIES[place + 1]).penalty == PENALTIES[place + 1]
+            part, asked = task.select(task.fold != fold), task.entries[task.fold == fold]
+            honest[task.fold == fold] = torch.from_numpy(by_scikit_learn(space, part, asked, worse))
+        assert float((task.weights[:, None] * (honest - task.labels) ** 2).sum()) > found.loss
+    assert fit_folds(task, [space] * 4, PENALTIES[place + 1]).penalty == PENALTIES[place + 1]
 
 
 def test_few_landmarks_give_the_best_function_of_their_kernels():
-    whole = task()
-    landmarks = whole.rows[:5]
-    ridge = KernelRidge(whole, landmarks, 2.0)
-    kernels = gaussian(whole.rows, landmarks, 2.0)
+    task = make_task()
+    space = space_of(task, task.entries[:5])
+    found = fit_folds(task, [space] * 4)
+    function, landmarks = found.functions[-1], space.landmarks
+    bumps = gaussian(space.geometry.directions(task.entries), landmarks, space.sharpness)
 
     def objective(weight):
-        weights = whole.weights[:, None]
-        mean = (weights * whole.labels).sum(0) / weights.sum()
-        squares = (weights * (mean + kernels @ weight - whole.labels) ** 2).sum() / weights.sum()
-        norm = (weight * (gaussian(landmarks, landmarks, 2.0) @ weight)).sum()
-        return float(squares + ridge.penalty * norm)
+        weights = task.weights[:, None]
+        mean = (weights * task.labels).sum(0) / weights.sum()
+        squares = (weights * (mean + bumps @ weight - task.labels) ** 2).sum() / weights.sum()
+        norm = (weight * (gaussian(landmarks, landmarks, space.sharpness) @ weight)).sum()
+        return float(squares + found.penalty * norm)
 
-    least = objective(ridge.weight)
+    least = objective(function.weight)
     for seed in range(20):
-        step = torch.randn(ridge.weight.shape, generator=seeded(seed), dtype=torch.float64)
-        assert objective(ridge.weight + 0.05 * step) > least
+        step = torch.randn(function.weight.shape, generator=seeded(seed), dtype=torch.float64)
+        assert objective(function.weight + 0.05 * step) > least
+
+
+def test_rows_that_nearly_coincide_are_no_error_in_single_precision():
+    base = torch.randn(20, 6, generator=seeded(0)).repeat(100, 1)
+    entries = base + 1e-6 * torch.randn(2000, 6, generator=seeded(1))
+    task = Task(entries, (base[:, :1] > 0).float(), torch.ones(2000), torch.arange(2000) // 20 % 5)
+    geometry = Geometry.of(entries, torch.ones(6))
+    found = fit_folds(task, [Space(geometry, entries[:500], 3.0)] * 6)
+    assert found.loss < 1.0
 
 
 def test_the_layer_says_of_new_rows_what_was_fitted():
     stream, signs = problem()
     layer = fit(stream, signs).layer
     others = torch.randn(10, 5, generator=seeded(3), dtype=torch.float64)
-    rows = directions(others, layer.centre, layer.constant)
-    assert torch.allclose(rows.norm(dim=1), torch.ones(10, dtype=torch.float64))
+    rows = layer.function.geometry.directions(others)
     distances = (rows[:, None] - layer.landmarks).square().sum(2)
     probability = layer.mean + torch.exp(-layer.sharpness * distances) @ layer.weight
     np.testing.assert_allclose(layer(others), 2 * probability.clamp(0, 1) - 1, atol=1e-10)
@@ -136,9 +171,9 @@ def test_honest_opinions_are_as_good_as_those_about_fresh_rows(dtype):
 
 
 def test_labels_of_a_fold_do_not_move_what_is_said_of_it(monkeypatch):
-    # One penalty and one sharpness: what is chosen is chosen by all rows.
+    # One penalty and one sharpness: what is chosen is chosen by all rows. Scales are not.
     monkeypatch.setattr(kernel_ridge, "PENALTIES", (1e-2,))
-    monkeypatch.setattr("rungwise.features.kernel._SHARPNESS", (1.0,))
+    monkeypatch.setattr(kernel, "_SHARPNESS", (1.0,))
     stream, signs = problem()
     flipped = signs.clone()
     flipped[:20] *= -1
@@ -147,6 +182,28 @@ def test_labels_of_a_fold_do_not_move_what_is_said_of_it(monkeypatch):
     assert difference[:20].max() < 1e-9
     assert difference[20:].min() > 1e-6
     assert (after.layer(stream) - before.layer(stream)).abs().max() > 0.1
+
+
+def test_columns_that_matter_count_more_than_others():
+    stream, signs = problem(300, 30)
+    scale = fit(stream, signs).layer.scale
+    assert scale.square().mean() == pytest.approx(1.0)
+    assert scale[:2].min() > 2 * scale[2:].max()
+
+
+def test_rare_labels_have_their_say_about_columns():
+    stream = torch.randn(600, 20, generator=seeded(0), dtype=torch.float64)
+    signs = torch.where(stream[:, :2] > torch.tensor([0.0, 1.8]), 1.0, -1.0).double()
+    scale = fit(stream, signs).layer.scale
+    assert scale[1] > 1.5 * scale[2:].max()
+
+
+def test_scales_of_many_labels_are_about_those_of_each_alone():
+    # Random sums of labels stand for the labels.
+    stream, signs = problem(300, 10, n_labels=1)
+    alone = fit(stream, signs).layer.scale
+    many = fit(stream, signs.expand(-1, 40).contiguous()).layer.scale
+    np.testing.assert_allclose(many, alone, rtol=0.2)
 
 
 def test_copies_are_one_row_of_more_weight():
@@ -187,23 +244,19 @@ def test_learns_what_no_linear_readout_can():
 
 def test_bumps_are_as_sharp_as_the_labels_are_local():
     stream, _ = problem(300, 2)
-    distances = []
     noisy = stream[:, :1] + torch.randn(300, 1, generator=seeded(1), dtype=torch.float64)
-    for label in (noisy, torch.sin(3 * stream[:, :1])):
-        layer = fit(stream, torch.sign(label)).layer
-        distances.append(float(layer.sharpness))
-    assert distances[0] < distances[1]
+    smooth, local = (fit(stream, torch.sign(label)).layer for label in (noisy, torch.sin(4 * stream).prod(1, True)))
+    assert smooth.sharpness < local.sharpness
 
 
 def test_slopes_are_derivatives():
     stream, signs = problem()
-    layer = fit(stream, signs).layer
+    function = fit(stream, signs).layer.function
     some = stream[:8].clone().requires_grad_()
-    probability = layer._probability(some)
+    values, found = function(some), function.squared_slopes(stream[:8])
     for label in range(3):
-        (gradient,) = torch.autograd.grad(probability[:, label].sum(), some, retain_graph=True)
-        found = layer.squared_slopes(stream[:8], torch.tensor([label]))
-        np.testing.assert_allclose(found[:, 0], gradient.square().mean(0), rtol=1e-8)
+        (gradient,) = torch.autograd.grad(values[:, label].sum(), some, retain_graph=True)
+        np.testing.assert_allclose(found[:, label], gradient.square().mean(0), rtol=1e-8)
 
 
 def test_entries_that_matter_are_the_most_important():
