@@ -108,7 +108,7 @@ class KernelFunction:
         return replace(self, weight=weight, mean=weight.new_zeros(weight.shape[1]))
 
     def squared_slopes(self, entries: Tensor) -> Tensor:
-        """Return its squared derivatives by the entries, (n_entries, n_labels), means over rows of shape (n, n_entries).
+        """Return its squared derivatives by the entries, (n_entries, n_labels), means over rows, (n, n_entries).
 
         The diagonal of the average gradient outer product (Radhakrishnan, Beaglehole, Pandit and Belkin, 2024).
         """
