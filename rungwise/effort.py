@@ -23,7 +23,7 @@ def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettin
     """
     if effort == "low":
         return [TreeFeatures(50, "best"), TreeFeatures(50, "random")], None
-    n_trees, n_landmarks, width = (80, 750, 512) if effort == "medium" else (240, 1500, 2048)
+    n_trees, n_landmarks, width = (80, 600, 512) if effort == "medium" else (240, 1500, 2048)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best"),
         TreeFeatures(n_trees, "random"),
