@@ -93,7 +93,8 @@ class KernelFeatures:
     """The feature map that fits a kernel ridge regression for every block.
 
     Scales of the stream entries, the sharpness of the kernel and the penalty are the same for all labels. Scales are
-    learned for each fold without its rows; the others are those of the least honest squared error.
+    learned for each fold without its rows; the others are those of the least honest squared error. All of it is fitted
+    in single precision.
 
     Parameters
     ----------
@@ -112,8 +113,9 @@ class KernelFeatures:
     ) -> Opinions:
         """Fit a regression and return it with its out-of-fold opinions; see `rungwise.features.HonestFeatureMap`."""
         distinct = Distinct.of(objective, grouping)
-        entries = stream[distinct.first]
-        task = Task(entries, distinct.positives, distinct.weights, grouping.fold[distinct.first])
+        entries = stream[distinct.first].float()
+        fold = grouping.fold[distinct.first]
+        task = Task(entries, distinct.positives.float(), distinct.weights.float(), fold)
 
         def draw(n_rows: int) -> Tensor:
             return torch.randperm(len(entries), generator=generator)[:n_rows].to(entries.device)
@@ -126,13 +128,13 @@ class KernelFeatures:
         landmarks = entries[draw(self.n_landmarks)]
         spaces = [Space(geometry, landmarks, sharpness) for geometry in geometries]
         fit = fit_folds(task, spaces, _LARGER * trial.penalty)
-        layer = KernelLayer.of(fit.functions[-1], objective.loss.link)
-        spread, sample = entries.var(0, correction=0), entries[draw(_SLOPE_ROWS)]
+        layer = KernelLayer.of(fit.functions[-1], objective.loss.link).to(stream)
+        spread, sample = stream.var(0, correction=0), stream[distinct.first][draw(_SLOPE_ROWS)]
 
         def importance(labels: Tensor) -> Tensor:
             return spread[:, None] * layer.function.of_labels(layer.weight[:, labels]).squared_slopes(sample)
 
-        return Opinions(layer, express(fit.honest[distinct.place].clamp(0, 1), layer.link), importance)
+        return Opinions(layer, express(fit.honest[distinct.place].clamp(0, 1).to(stream), layer.link), importance)
 
 
 def _rescaled(trial: HonestFit, rows: Tensor, entries: Tensor, generator: torch.Generator) -> list[Geometry]:

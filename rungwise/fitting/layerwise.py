@@ -32,8 +32,9 @@ LEVEL_TOLERANCE = 0.05
 _STANDARD_ERRORS = 1.0
 # Forests tell importance for free, readouts by shuffling: these are asked if they speak so much louder only.
 _SHUFFLED = 0.1
-# A block that lowers the loss of all its labels together by less than this fraction is not worth its cost.
-_LEAST_GAIN = 0.0025
+# A block that lowers the loss of all its labels together by less than this fraction is not worth its cost, which is
+# higher if it blends several kinds of features.
+_LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.0075
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
 
@@ -177,7 +178,8 @@ def _add_block(
     loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
     taken = loss_before - loss > tolerance * loss_before
     taken &= loss_before - loss > _STANDARD_ERRORS * _standard_error(training, labels, before, estimates)
-    if (loss_before - loss)[taken].sum() <= _LEAST_GAIN * loss_before.sum():
+    least_gain = _LEAST_GAIN if len(features) == 1 else _LEAST_GAIN_OF_BLENDS
+    if (loss_before - loss)[taken].sum() <= least_gain * loss_before.sum():
         return False
 
     gained = taken & (loss_before - loss > LEVEL_TOLERANCE * (prior_loss - loss))
