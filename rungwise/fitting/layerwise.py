@@ -178,7 +178,8 @@ def _add_block(
     loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
     taken = loss_before - loss > tolerance * loss_before
     taken &= loss_before - loss > _STANDARD_ERRORS * _standard_error(training, labels, before, estimates)
-    least_gain = _LEAST_GAIN if len(features) == 1 else _LEAST_GAIN_OF_BLENDS
+    n_kinds = len({proposal.name for proposal in proposals})
+    least_gain = _LEAST_GAIN if n_kinds == 1 else _LEAST_GAIN_OF_BLENDS
     if (loss_before - loss)[taken].sum() <= least_gain * loss_before.sum():
         return False
 
