@@ -33,6 +33,7 @@ class Features(StrEnum):
     RANDOM = "random"
     SPARSE = "sparse"
     LINEAR = "linear"
+    KERNEL = "kernel"
     LEARNED = "learned"
     TREES = "trees"
 

@@ -25,8 +25,6 @@ _LARGER = 10.0
 _SLOPE_ROWS, _SLOPE_SUMS = 40, 10
 # A label of hardly any positives or negatives counts as if its standard deviation were this.
 _LEAST_DEVIATION = 0.01
-# Rows that predictions compare with the landmarks together.
-_CHUNK = 4096
 
 
 class KernelLayer(nn.Module):
@@ -84,8 +82,7 @@ class KernelLayer(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return an opinion about each label, (n, n_labels), for a stream of shape (n, n_entries)."""
-        probability = torch.cat([self.function(rows) for rows in stream.split(_CHUNK)])
-        return express(probability.clamp(0, 1), self.link)
+        return express(self.function(stream).clamp(0, 1), self.link)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ _JITTER = 1e-6
 _CONSTANT = 0.5
 # Least squared length of rows and distance of landmarks, where all are alike.
 _LEAST_SQUARE = 1e-6
+# Rows whose directions and kernels are computed together.
+_CHUNK = 4096
 
 
 def gaussian(rows: Tensor, landmarks: Tensor, sharpness: float | Tensor) -> Tensor:
@@ -43,8 +45,8 @@ class Geometry:
     @classmethod
     def of(cls, entries: Tensor, scale: Tensor) -> "Geometry":
         """Return the geometry of rows of shape (n, n_entries) under a scale of their columns."""
-        centre = entries.mean(0)
-        square = ((entries - centre) * scale).square().sum(1).mean()
+        variance, centre = torch.var_mean(entries, 0, correction=0)
+        square = variance @ scale.square()
         return cls(centre, scale, _CONSTANT * square.clamp(min=_LEAST_SQUARE).sqrt())
 
     def directions(self, entries: Tensor) -> Tensor:
@@ -97,6 +99,9 @@ class KernelFunction:
 
     def __call__(self, entries: Tensor) -> Tensor:
         """Return its values, (n, n_labels), for rows of shape (n, n_entries)."""
+        return torch.cat([self._of_rows(rows) for rows in entries.split(_CHUNK)])
+
+    def _of_rows(self, entries: Tensor) -> Tensor:
         return self.of_bumps(gaussian(self.geometry.directions(entries), self.landmarks, self.sharpness))
 
     def of_bumps(self, bumps: Tensor) -> Tensor:
@@ -170,7 +175,10 @@ class Space:
         Both have shape (n, n_landmarks).
         """
         inverse = torch.linalg.solve_triangular(self.factor, torch.eye(len(self.factor)).to(self.factor), upper=False)
-        values = gaussian(self.geometry.directions(entries), self.landmarks, self.sharpness)
+        chunks = entries.split(_CHUNK)
+        values = torch.cat(
+            [gaussian(self.geometry.directions(rows), self.landmarks, self.sharpness) for rows in chunks]
+        )
         return values, values @ inverse.T.to(values)
 
     def function(self, solution: Tensor, mean: Tensor) -> KernelFunction:
