@@ -142,8 +142,8 @@ def _rescaled(trial: HonestFit, rows: Tensor, entries: Tensor, generator: torch.
     n_labels = trial.honest.shape[1]
     sums = torch.eye(n_labels)
     if n_labels > _SLOPE_SUMS:
-        # The squared slopes of random sums are, on average, the sum of the labels' squared slopes.
-        sums = torch.randn(n_labels, _SLOPE_SUMS, generator=generator) / _SLOPE_SUMS**0.5
+        # The squared slopes of random sums are, on average and up to a factor, those of the labels together.
+        sums = torch.randn(n_labels, _SLOPE_SUMS, generator=generator)
     geometries = []
     for function in trial.functions:
         variance = (function.mean * (1 - function.mean)).clamp(min=_LEAST_DEVIATION**2)

@@ -191,6 +191,17 @@ def test_columns_that_matter_count_more_than_others():
     assert scale[:2].min() > 2 * scale[2:].max()
 
 
+def test_scales_are_roots_of_slopes_of_labels_that_count_alike():
+    task = make_task()
+    trial = fit_folds(task, [space_of(task, task.entries[:20])] * 4)
+    geometries = kernel._rescaled(trial, task.entries[:15], task.entries, seeded(0))
+    for function, geometry in zip(trial.functions, geometries, strict=True):
+        variance = function.mean * (1 - function.mean)
+        slope = (function.squared_slopes(task.entries[:15]) / variance).sum(1).sqrt()
+        expected = slope.sqrt() / slope.mean().sqrt()
+        np.testing.assert_allclose(geometry.scale, expected, rtol=1e-6)
+
+
 def test_rare_labels_have_their_say_about_columns():
     stream = torch.randn(600, 20, generator=seeded(0), dtype=torch.float64)
     signs = torch.where(stream[:, :2] > torch.tensor([0.0, 1.8]), 1.0, -1.0).double()
