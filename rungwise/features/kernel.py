@@ -118,7 +118,10 @@ class KernelFeatures:
             return torch.randperm(len(entries), generator=generator)[:n_rows].to(entries.device)
 
         plain, n_fits = Geometry.of(entries, torch.ones_like(entries[0])), len(grouping.folds) + 1
-        some, few = task.select(draw(_FEW_ROWS)), entries[draw(_FEW_LANDMARKS)]
+        # Where few rows are annotated, a sample of all would often hold none of them.
+        order = draw(len(entries))
+        some = task.select(order[task.weights[order] > 0][:_FEW_ROWS])
+        few = entries[draw(_FEW_LANDMARKS)]
         trials = [fit_folds(some, [Space(plain, few, sharpness)] * n_fits) for sharpness in _SHARPNESS]
         trial, sharpness = min(zip(trials, _SHARPNESS, strict=True), key=lambda pair: pair[0].loss)
         geometries = _rescaled(trial, entries[draw(_SLOPE_ROWS)], entries, generator)
@@ -149,6 +152,8 @@ def _rescaled(trial: HonestFit, rows: Tensor, entries: Tensor, generator: torch.
         variance = (function.mean * (1 - function.mean)).clamp(min=_LEAST_DEVIATION**2)
         weight = function.weight / variance.sqrt() @ sums.to(variance)
         slope = function.of_labels(weight).squared_slopes(rows).sum(1).sqrt()
+        if not slope.any():  # nothing was learned: columns stay as they are
+            slope = torch.ones_like(slope)
         # The root: what a few rows say little about is not left out.
         scale = slope.sqrt()
         geometries.append(Geometry.of(entries, scale / scale.square().mean().clamp(min=1e-12).sqrt()))

@@ -184,6 +184,34 @@ def test_labels_of_a_fold_do_not_move_what_is_said_of_it(monkeypatch):
     assert (after.layer(stream) - before.layer(stream)).abs().max() > 0.1
 
 
+def test_labels_of_a_fold_do_not_move_it_through_equal_rows_of_other_groups(monkeypatch):
+    monkeypatch.setattr(kernel_ridge, "PENALTIES", (1e-2,))
+    monkeypatch.setattr(kernel, "_SHARPNESS", (1.0,))
+    stream, signs = problem()
+    content = torch.arange(60) % 45  # the last 15 rows, in another fold, equal the first
+    grouping = Grouping(thirds(60).folds, torch.arange(60) // 5, content)
+    flipped = signs.clone()
+    flipped[40:] *= -1
+    before, after = (fit(stream[content], labels, grouping=grouping).honest for labels in (signs, flipped))
+    assert (after - before)[40:].abs().max() < 1e-5
+    assert (after - before)[:40].abs().max() > 0.1
+
+
+def test_few_annotated_rows_among_many_are_found(monkeypatch):
+    monkeypatch.setattr(kernel, "_FEW_ROWS", 20)
+    stream, _ = problem(5000, 3)
+    signs = torch.sign(stream[:, :1])
+    weights = torch.zeros_like(signs)
+    weights[::250] = 1
+    scale = fit(stream, signs, weights=weights).layer.scale
+    assert scale[0] > 1.2 * scale[1:].max()
+
+
+def test_columns_keep_their_scale_if_nothing_is_learned():
+    stream, signs = problem()
+    assert torch.equal(fit(stream, torch.ones_like(signs)).layer.scale, torch.ones(5, dtype=torch.float64))
+
+
 def test_columns_that_matter_count_more_than_others():
     stream, signs = problem(300, 30)
     scale = fit(stream, signs).layer.scale

@@ -89,6 +89,13 @@ def test_copies_are_the_first_row_of_each_content_in_order(content):
     assert place.tolist() == [distinct.index(value) for value in content]
 
 
+def test_copies_in_different_folds_stay_apart():
+    content = torch.tensor([0, 1, 0, 0, 1, 1])
+    first, place = Grouping([slice(0, 3), slice(3, 6)], torch.arange(6), content).copies()
+    assert first.tolist() == [0, 1, 3, 4]
+    assert place.tolist() == [0, 1, 0, 2, 3, 3]
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any))
 def test_fold_of_each_row_is_the_run_that_it_is_in(sizes):
