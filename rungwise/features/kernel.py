@@ -19,8 +19,8 @@ from rungwise.features.opinions import Distinct, Opinions, Standing, express
 _SHARPNESS = (1.0, 3.0)
 # Landmarks and rows of the first regressions, which scales and sharpness are learned from.
 _FEW_LANDMARKS, _FEW_ROWS = 250, 1000
-# The last one may need a penalty so many times as large, as it has more landmarks, or smaller ones.
-_LARGER = 10.0
+# The regression on all rows tries penalties up to so many times the first one's.
+_LARGER = 12.0
 # Slopes are taken at so many rows; for scales, of so many random sums of labels.
 _SLOPE_ROWS, _SLOPE_SUMS = 40, 10
 # A label of hardly any positives or negatives counts as if its standard deviation were this.
@@ -90,13 +90,13 @@ class KernelFeatures:
     """The feature map that fits a kernel ridge regression for every block.
 
     Scales of the stream entries, the sharpness of the kernel and the penalty are the same for all labels. Scales are
-    learned for each fold without its rows; the others are those of the least honest squared error. All of it is fitted
-    in single precision.
+    learned for each fold without its rows. Sharpness and penalty, two numbers, are those of the least honest squared
+    error of all rows. All of it is fitted in single precision.
 
     Parameters
     ----------
     n_landmarks : int, at least 1
-        Most training rows that have a bump.
+        At most so many training rows have a bump around them.
     """
 
     name: ClassVar[str] = "kernel"

@@ -14,7 +14,7 @@ PENALTIES = tuple(10 ** (-half / 2) for half in range(2, 13))
 _JITTER = 1e-6
 # The constant entry, in units of the rows' root mean squared length.
 _CONSTANT = 0.5
-# Least squared length of rows and distance of landmarks, where all are alike.
+# Least squared length of rows, where all are alike, and distance of landmarks that differ.
 _LEAST_SQUARE = 1e-6
 # Rows whose directions and kernels are computed together.
 _CHUNK = 4096
@@ -102,10 +102,7 @@ class KernelFunction:
         return torch.cat([self._of_rows(rows) for rows in entries.split(_CHUNK)])
 
     def _of_rows(self, entries: Tensor) -> Tensor:
-        return self.of_bumps(gaussian(self.geometry.directions(entries), self.landmarks, self.sharpness))
-
-    def of_bumps(self, bumps: Tensor) -> Tensor:
-        """Return its values for rows whose kernels with the landmarks are known, (n, n_landmarks)."""
+        bumps = gaussian(self.geometry.directions(entries), self.landmarks, self.sharpness)
         return torch.addmm(self.mean, bumps, self.weight)
 
     def of_labels(self, weight: Tensor) -> "KernelFunction":
@@ -157,36 +154,28 @@ class Space:
     geometry : Geometry
     landmarks : Tensor of shape (n_landmarks, n_entries)
     sharpness : float
-        In units of the median squared distance of landmarks.
+        In units of the median squared distance of landmarks that differ.
     """
 
     def __init__(self, geometry: Geometry, landmarks: Tensor, sharpness: float) -> None:
         self.geometry, self.landmarks = geometry, geometry.directions(landmarks)
         square = 2 - 2 * self.landmarks @ self.landmarks.T
-        self.sharpness = sharpness / square.flatten().median().clamp(min=_LEAST_SQUARE)
+        apart = square[square > _LEAST_SQUARE]
+        self.sharpness = sharpness / (apart.median() if len(apart) else square.new_ones(()))
         exact = self.landmarks.double()  # single precision could make the kernel indefinite
         kernel = gaussian(exact, exact, self.sharpness.double())
         kernel.diagonal().add_(_JITTER)
-        self.factor = torch.linalg.cholesky(kernel)
+        factor = torch.linalg.cholesky(kernel)
+        self.inverse = torch.linalg.solve_triangular(factor, torch.eye(len(factor)).to(factor), upper=False)
 
-    def bumps(self, entries: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the kernels of rows with the landmarks, and units in which a function's norm is that of its weights.
-
-        Both have shape (n, n_landmarks).
-        """
-        inverse = torch.linalg.solve_triangular(self.factor, torch.eye(len(self.factor)).to(self.factor), upper=False)
-        chunks = entries.split(_CHUNK)
-        values = torch.cat(
-            [gaussian(self.geometry.directions(rows), self.landmarks, self.sharpness) for rows in chunks]
-        )
-        return values, values @ inverse.T.to(values)
-
-    def function(self, solution: Tensor, mean: Tensor) -> KernelFunction:
-        """Return the function with weights of the units, (n_landmarks, n_labels), and a mean, (n_labels,)."""
-        weight = torch.linalg.solve_triangular(self.factor.T, solution, upper=True)
-        # In rows: a function that was stored and loaded should round as this one does.
-        weight = weight.to(self.landmarks).contiguous()
-        return KernelFunction(self.geometry, self.sharpness, self.landmarks, weight, mean)
+    def units(self, entries: Tensor) -> Tensor:
+        """Return functions of rows, (n, n_landmarks), such that the norm of a sum of them is that of its weights."""
+        units = entries.new_empty(len(entries), len(self.landmarks))
+        inverse = self.inverse.T.to(units)
+        for start in range(0, len(entries), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            units[rows] = gaussian(self.geometry.directions(entries[rows]), self.landmarks, self.sharpness) @ inverse
+        return units
 
 
 def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) -> HonestFit:
@@ -203,41 +192,55 @@ def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) ->
     regressions: list[_Regression] = []
     for fold, space in enumerate(spaces):
         if not fold or space is not spaces[fold - 1]:
-            values, units = space.bumps(task.entries)
-        regressions.append(_Regression(task, fold, space, values, units))
+            units = space.units(task.entries)
+        regressions.append(_Regression(task, fold, space, units))
     *without, of_all = regressions
     best_loss, best = math.inf, None
     for penalty in (some for some in PENALTIES if some <= largest):
-        functions = [regression.solve(penalty) for regression in without]
+        solutions = [regression.solve(penalty) for regression in without]
         honest = torch.empty_like(task.labels)
-        for fold, (regression, function) in enumerate(zip(without, functions, strict=True)):
-            honest[task.fold == fold] = function.of_bumps(regression.asked)
+        for fold, (regression, solution) in enumerate(zip(without, solutions, strict=True)):
+            honest[task.fold == fold] = regression.asked(solution)
         loss = float(task.weights @ (honest - task.labels).square().sum(1))
         if not loss < best_loss:
             break
-        best_loss, best = loss, HonestFit(functions, penalty, honest, loss)
+        best_loss, best = loss, (penalty, solutions, honest)
     assert best is not None, "the honest error is a finite number"
-    return replace(best, functions=[*best.functions, of_all.solve(best.penalty)])
+    penalty, solutions, honest = best
+    solutions.append(of_all.solve(penalty))
+    functions = [regression.function(solution) for regression, solution in zip(regressions, solutions, strict=True)]
+    return HonestFit(functions, penalty, honest, best_loss)
 
 
 class _Regression:
-    """The sums over the rows of all other folds that regressions of all penalties are solved from.
+    """The sums over the rows of all other folds that regressions of all penalties are solved from."""
 
-    ``asked`` are the kernels of the fold's own rows with the landmarks.
-    """
+    def __init__(self, task: Task, fold: int, space: Space, units: Tensor) -> None:
+        own = task.fold == fold
+        self.space, self.own_units = space, units[own]
+        weights, labels = task.weights[~own, None], task.labels[~own]
+        shares = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        self.mean = (shares * labels).sum(0)
+        pulls = shares * (labels - self.mean)
+        self.gram = torch.zeros_like(space.inverse)
+        self.product = self.gram.new_zeros(len(self.gram), len(self.mean))
+        chunks = (part.split(_CHUNK) for part in ((~own).nonzero()[:, 0], shares, pulls))
+        for rows, share, pull in zip(*chunks, strict=True):
+            some = units[rows]
+            self.gram += ((share * some).T @ some).double()
+            self.product += (some.T @ pull).double()
 
-    def __init__(self, task: Task, fold: int, space: Space, values: Tensor, units: Tensor) -> None:
-        others = task.fold != fold
-        self.space, self.asked, units = space, values[~others], units[others]
-        weights, labels = task.weights[others, None], task.labels[others]
-        weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
-        self.mean = (weights * labels).sum(0)
-        self.gram = (units.T @ (weights * units)).double()
-        self.product = (units.T @ (weights * (labels - self.mean))).double()
-
-    def solve(self, penalty: float) -> KernelFunction:
-        """Return the function of the least squared error plus its squared norm times the penalty."""
+    def solve(self, penalty: float) -> Tensor:
+        """Return the weights of the units of the least squared error plus their squared norm times the penalty."""
         system = self.gram.clone()
         system.diagonal().add_(penalty)
-        solution = torch.cholesky_solve(self.product, torch.linalg.cholesky(system))
-        return self.space.function(solution, self.mean)
+        return torch.cholesky_solve(self.product, torch.linalg.cholesky(system))
+
+    def asked(self, solution: Tensor) -> Tensor:
+        """Return the values of a function, as `solve` gives it, for the fold's own rows."""
+        return torch.addmm(self.mean, self.own_units, solution.to(self.own_units))
+
+    def function(self, solution: Tensor) -> KernelFunction:
+        """Return a function that `solve` gave."""
+        weight = (self.space.inverse.T @ solution).to(self.mean)
+        return KernelFunction(self.space.geometry, self.space.sharpness, self.space.landmarks, weight, self.mean)
