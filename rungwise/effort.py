@@ -23,14 +23,14 @@ def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettin
     """
     if effort == "low":
         return [TreeFeatures(50, "best"), TreeFeatures(50, "random")], None
-    n_trees, n_landmarks, width = (80, 600, 512) if effort == "medium" else (240, 1500, 2048)
+    n_trees, n_landmarks, width, label_width = (80, 600, 512, 512) if effort == "medium" else (240, 1500, 2048, 1024)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best"),
         TreeFeatures(n_trees, "random"),
         TreeFeatures(n_trees, "best", min_leaf=5),
         KernelFeatures(n_landmarks),
         RandomFeatures(width),
-        LabelFeatures(RandomFeatures(512 if effort == "medium" else 1024)),
+        LabelFeatures(RandomFeatures(label_width)),
     ]
     if effort == "high":
         return [*features, LinearFeatures(), LearnedFeatures(), SparseFeatures()], GateSettings()

@@ -117,16 +117,17 @@ class KernelFeatures:
         def draw(n_rows: int) -> Tensor:
             return torch.randperm(len(entries), generator=generator)[:n_rows].to(entries.device)
 
-        plain, n_fits = Geometry.of(entries, torch.ones_like(entries[0])), len(grouping.folds) + 1
+        variance, centre = torch.var_mean(entries, 0, correction=0)
+        plain, n_fits = Geometry.of(variance, centre, torch.ones_like(centre)), len(grouping.folds) + 1
         # Where few rows are annotated, a sample of all would often hold none of them.
         order = draw(len(entries))
         some = task.select(order[task.weights[order] > 0][:_FEW_ROWS])
         few = entries[draw(_FEW_LANDMARKS)]
         trials = [fit_folds(some, [Space(plain, few, sharpness)] * n_fits) for sharpness in _SHARPNESS]
         trial, sharpness = min(zip(trials, _SHARPNESS, strict=True), key=lambda pair: pair[0].loss)
-        geometries = _rescaled(trial, entries[draw(_SLOPE_ROWS)], entries, generator)
+        scales = _scales(trial, entries[draw(_SLOPE_ROWS)], generator)
         landmarks = entries[draw(self.n_landmarks)]
-        spaces = [Space(geometry, landmarks, sharpness) for geometry in geometries]
+        spaces = [Space(Geometry.of(variance, centre, scale), landmarks, sharpness) for scale in scales]
         fit = fit_folds(task, spaces, _LARGER * trial.penalty)
         layer = KernelLayer.of(fit.functions[-1], objective.loss.link).to(stream)
         spread, sample = stream.var(0, correction=0), stream[distinct.first][draw(_SLOPE_ROWS)]
@@ -137,8 +138,8 @@ class KernelFeatures:
         return Opinions(layer, express(fit.honest[distinct.place].clamp(0, 1).to(stream), layer.link), importance)
 
 
-def _rescaled(trial: HonestFit, rows: Tensor, entries: Tensor, generator: torch.Generator) -> list[Geometry]:
-    """Return geometries in which entries count the more, the steeper the functions are along them at some rows.
+def _scales(trial: HonestFit, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Return for each function scales by which entries count the more, the steeper it is along them at some rows.
 
     Labels count alike, however rare.
     """
@@ -147,7 +148,7 @@ def _rescaled(trial: HonestFit, rows: Tensor, entries: Tensor, generator: torch.
     if n_labels > _SLOPE_SUMS:
         # The squared slopes of random sums are, on average and up to a factor, those of the labels together.
         sums = torch.randn(n_labels, _SLOPE_SUMS, generator=generator)
-    geometries = []
+    scales = []
     for function in trial.functions:
         variance = (function.mean * (1 - function.mean)).clamp(min=_LEAST_DEVIATION**2)
         weight = function.weight / variance.sqrt() @ sums.to(variance)
@@ -156,5 +157,5 @@ def _rescaled(trial: HonestFit, rows: Tensor, entries: Tensor, generator: torch.
             slope = torch.ones_like(slope)
         # The root: what a few rows say little about is not left out.
         scale = slope.sqrt()
-        geometries.append(Geometry.of(entries, scale / scale.square().mean().clamp(min=1e-12).sqrt()))
-    return geometries
+        scales.append(scale / scale.square().mean().clamp(min=1e-12).sqrt())
+    return scales

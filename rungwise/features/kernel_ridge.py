@@ -22,7 +22,7 @@ _CHUNK = 4096
 
 def gaussian(rows: Tensor, landmarks: Tensor, sharpness: float | Tensor) -> Tensor:
     """Return exp(-sharpness |u - z|²), (n, n_landmarks), for rows u and landmarks z of norm 1."""
-    return torch.exp(2 * sharpness * (rows @ landmarks.T - 1))
+    return (rows @ landmarks.T).sub_(1).mul_(2 * sharpness).exp_()
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,8 @@ class Geometry:
     constant: Tensor
 
     @classmethod
-    def of(cls, entries: Tensor, scale: Tensor) -> "Geometry":
-        """Return the geometry of rows of shape (n, n_entries) under a scale of their columns."""
-        variance, centre = torch.var_mean(entries, 0, correction=0)
+    def of(cls, variance: Tensor, centre: Tensor, scale: Tensor) -> "Geometry":
+        """Return the geometry under a scale of the columns, of which variance and mean are given, each (n_entries,)."""
         square = variance @ scale.square()
         return cls(centre, scale, _CONSTANT * square.clamp(min=_LEAST_SQUARE).sqrt())
 

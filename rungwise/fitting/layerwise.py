@@ -33,7 +33,7 @@ _STANDARD_ERRORS = 1.0
 # Forests tell importance for free, readouts by shuffling: these are asked if they speak so much louder only.
 _SHUFFLED = 0.1
 # A block that lowers the loss of all its labels together by less than this fraction is not worth its cost, which is
-# higher if it blends several kinds of features.
+# higher if several kinds of features were fitted for it.
 _LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.0075
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3

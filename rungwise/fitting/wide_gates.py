@@ -1,5 +1,7 @@
 """Gates of many literals: conjunctions (and, or, nand, nor of any width) and thresholds of weighted sums."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -69,23 +71,33 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
     excludes = examples.literals[candidates][:, outside] != signs[:, None]
     if len(candidates) == 0 or not excludes.any(0).all():
         return None
-    left = torch.ones(excludes.shape[1], dtype=torch.bool)
+
+    def n_bits(k: int) -> float:
+        return log2_choose(examples.n_literals, k) + k + 1  # the value of each literal, and of the label
+
+    def is_worth(k: int) -> bool:
+        return n_bits(k) <= float(examples.longest_code(torch.tensor([label]), k, share))
+
+    # In single precision sums are matrix products, and exact.
+    excluded = excludes.float()
+    left = torch.ones(excludes.shape[1])
+    if not is_worth(max(1, math.ceil(len(left) / float((excluded @ left).amax().clamp(min=1))))):
+        return None
     chosen: list[int] = []
     while left.any():
-        chosen.append(int((excludes & left).sum(1).argmax()))
-        left &= ~excludes[chosen[-1]]
+        chosen.append(int((excluded @ left).argmax()))
+        left *= 1 - excluded[chosen[-1]]
     for literal in list(chosen):
         others = [other for other in chosen if other != literal]
         if others and excludes[others].any(0).all():
             chosen = others
     k = len(chosen)
-    bits = log2_choose(examples.n_literals, k) + k + 1  # the value of each literal, and of the label
-    if bits > examples.longest_code(torch.tensor([label]), k, share):
+    if not is_worth(k):
         return None
     # All k literals as asked: their signed sum is k, else at most k - 2.
     outcome = 1.0 if value else -1.0
     weights = tuple(outcome * (1.0 if sign else -1.0) for sign in signs[chosen].tolist())
-    return Gate(tuple(candidates[chosen].tolist()), 0.0, bits, weights=weights, constant=outcome * (1.0 - k))
+    return Gate(tuple(candidates[chosen].tolist()), 0.0, n_bits(k), weights=weights, constant=outcome * (1.0 - k))
 
 
 def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, share: float) -> dict[int, Gate]:
