@@ -19,7 +19,7 @@ from rungwise.features.opinions import Distinct, Opinions, Standing, express
 _SHARPNESS = (1.0, 3.0)
 # Landmarks and rows of the first regressions, which scales and sharpness are learned from.
 _FEW_LANDMARKS, _FEW_ROWS = 250, 1000
-# The regression on all rows tries penalties up to so many times the first one's.
+# The regression on all rows tries penalties up to so many times the first one's: two steps of the grid.
 _LARGER = 12.0
 # Slopes are taken at so many rows; for scales, of so many random sums of labels.
 _SLOPE_ROWS, _SLOPE_SUMS = 40, 10
@@ -90,8 +90,8 @@ class KernelFeatures:
     """The feature map that fits a kernel ridge regression for every block.
 
     Scales of the stream entries, the sharpness of the kernel and the penalty are the same for all labels. Scales are
-    learned for each fold without its rows. Sharpness and penalty, two numbers, are those of the least honest squared
-    error of all rows. All of it is fitted in single precision.
+    learned for each fold without its labels. Sharpness, on a sample of rows, and penalty are two numbers, chosen by the
+    honest squared error over all folds. All of it is fitted in single precision.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class KernelFeatures:
         spaces = [Space(Geometry.of(variance, centre, scale), landmarks, sharpness) for scale in scales]
         fit = fit_folds(task, spaces, _LARGER * trial.penalty)
         layer = KernelLayer.of(fit.functions[-1], objective.loss.link).to(stream)
-        spread, sample = stream.var(0, correction=0), stream[distinct.first][draw(_SLOPE_ROWS)]
+        spread, sample = stream.var(0, correction=0), stream[distinct.first[draw(_SLOPE_ROWS)]]
 
         def importance(labels: Tensor) -> Tensor:
             return spread[:, None] * layer.function.of_labels(layer.weight[:, labels]).squared_slopes(sample)

@@ -44,7 +44,7 @@ class Geometry:
 
     @classmethod
     def of(cls, variance: Tensor, centre: Tensor, scale: Tensor) -> "Geometry":
-        """Return the geometry under a scale of the columns, of which variance and mean are given, each (n_entries,)."""
+        """Return the geometry under a scale of the columns, whose variance and centre are given, each (n_entries,)."""
         square = variance @ scale.square()
         return cls(centre, scale, _CONSTANT * square.clamp(min=_LEAST_SQUARE).sqrt())
 
@@ -199,7 +199,7 @@ def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) ->
         solutions = [regression.solve(penalty) for regression in without]
         honest = torch.empty_like(task.labels)
         for fold, (regression, solution) in enumerate(zip(without, solutions, strict=True)):
-            honest[task.fold == fold] = regression.asked(solution)
+            honest[task.fold == fold] = regression.honest_values(solution)
         loss = float(task.weights @ (honest - task.labels).square().sum(1))
         if not loss < best_loss:
             break
@@ -212,7 +212,10 @@ def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) ->
 
 
 class _Regression:
-    """The sums over the rows of all other folds that regressions of all penalties are solved from."""
+    """The sums over the rows of all other folds that regressions of all penalties are solved from.
+
+    ``own_units`` are the units of the fold's own rows.
+    """
 
     def __init__(self, task: Task, fold: int, space: Space, units: Tensor) -> None:
         own = task.fold == fold
@@ -235,11 +238,11 @@ class _Regression:
         system.diagonal().add_(penalty)
         return torch.cholesky_solve(self.product, torch.linalg.cholesky(system))
 
-    def asked(self, solution: Tensor) -> Tensor:
-        """Return the values of a function, as `solve` gives it, for the fold's own rows."""
+    def honest_values(self, solution: Tensor) -> Tensor:
+        """Return the values for the fold's own rows of the function with these weights of the units."""
         return torch.addmm(self.mean, self.own_units, solution.to(self.own_units))
 
     def function(self, solution: Tensor) -> KernelFunction:
-        """Return a function that `solve` gave."""
+        """Return the function with these weights of the units."""
         weight = (self.space.inverse.T @ solution).to(self.mean)
         return KernelFunction(self.space.geometry, self.space.sharpness, self.space.landmarks, weight, self.mean)

@@ -84,7 +84,7 @@ def filled_targets(objective: Any) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Distinct:
-    """The distinct training rows; copies are one example, as heavy as all of them.
+    """The distinct training rows of each fold; copies within a fold are one example, as heavy as all of them.
 
     Attributes
     ----------

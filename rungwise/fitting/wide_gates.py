@@ -75,13 +75,17 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
     def n_bits(k: int) -> float:
         return log2_choose(examples.n_literals, k) + k + 1  # the value of each literal, and of the label
 
-    def is_worth(k: int) -> bool:
-        return n_bits(k) <= float(examples.longest_code(torch.tensor([label]), k, share))
+    def longest_code(k: int) -> float:
+        return float(examples.longest_code(torch.tensor([label]), k, share))
 
-    # In single precision sums are matrix products, and exact.
+    # In single precision sums are matrix products, exact up to 2^24 rows.
     excluded = excludes.float()
     left = torch.ones(excludes.shape[1])
-    if not is_worth(max(1, math.ceil(len(left) / float((excluded @ left).amax().clamp(min=1))))):
+    # No literal excludes more rows than the best one, and each that is not superfluous excludes a row of its own. The
+    # number of bits rises with k and then falls: it is least at an end.
+    least = max(1, math.ceil(len(left) / float((excluded @ left).amax().clamp(min=1))))
+    most = max(least, min(len(candidates), len(left)))
+    if min(n_bits(least), n_bits(most)) > longest_code(least):
         return None
     chosen: list[int] = []
     while left.any():
@@ -92,7 +96,7 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
         if others and excludes[others].any(0).all():
             chosen = others
     k = len(chosen)
-    if not is_worth(k):
+    if n_bits(k) > longest_code(k):
         return None
     # All k literals as asked: their signed sum is k, else at most k - 2.
     outcome = 1.0 if value else -1.0

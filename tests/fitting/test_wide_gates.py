@@ -65,6 +65,18 @@ def test_superfluous_literals_are_dropped():
     assert set(gates[0].literals) == {0, 1, 2, 3}
 
 
+def test_a_conjunction_of_most_literals_has_a_short_code():
+    # Every pair of ten literals is false on some row: nine of them are needed, in fewer bits than five would take.
+    true = torch.ones(10, 5, dtype=torch.bool)
+    pairs = torch.combinations(torch.arange(10))
+    false = torch.ones(10, len(pairs), dtype=torch.bool)
+    false[pairs[:, 0], torch.arange(len(pairs))] = False
+    false[pairs[:, 1], torch.arange(len(pairs))] = False
+    literals = torch.cat([true, false], dim=1)
+    found = conjunctions(literals, signs(literals.all(0))[:, None])
+    assert len(found[0].literals) == 9
+
+
 def test_conjunction_on_annotated_rows_is_enough():
     rng = np.random.default_rng(0)
     literals = rng.random((12, 1000)) < 0.7
