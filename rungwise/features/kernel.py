@@ -156,6 +156,5 @@ def _scales(trial: HonestFit, rows: Tensor, generator: torch.Generator) -> list[
         if not slope.any():  # nothing was learned: columns stay as they are
             slope = torch.ones_like(slope)
         # The root: what a few rows say little about is not left out.
-        scale = slope.sqrt()
-        scales.append(scale / scale.square().mean().clamp(min=1e-12).sqrt())
+        scales.append((slope / slope.mean()).sqrt())
     return scales

@@ -53,14 +53,14 @@ class Grouping:
         return torch.arange(len(self.folds), device=self.unit.device).repeat_interleave(lengths)
 
     def copies(self) -> tuple[Tensor, Tensor]:
-        """Return the first row of each content in each fold, (n_contents,), in order, and the place of each row, (n,).
+        """Return the first row of each content in each fold, (n_distinct,), in order, and the place of each row, (n,).
 
         Copies in other folds, which groups may tear apart, are not merged: a fold's labels would speak about itself.
         """
         _, place = torch.unique(self.content * len(self.folds) + self.fold, return_inverse=True)
-        n_contents = int(place.max()) + 1
+        n_distinct = int(place.max()) + 1
         rows = torch.arange(len(place), device=place.device)
-        first = torch.full((n_contents,), len(place), device=place.device).scatter_reduce(0, place, rows, "amin")
+        first = torch.full((n_distinct,), len(place), device=place.device).scatter_reduce(0, place, rows, "amin")
         order = first.argsort()
         return first[order], order.argsort()[place]
 
