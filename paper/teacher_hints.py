@@ -200,12 +200,11 @@ Hints that give every neuron back on every value of its layer, with probability 
 by Bernstein's bound {_listed(runs, "enough by Bernstein")}. Averages of hints read at most {settings["target"]:.0%} of
 the neurons wrongly from {_listed(runs, "enough by simulation")} on.
 
-Where this is not the theorem's setting: blocks are two-layer networks of {settings["width"]} units whose first layer is
-trained, too, not random features, and which read hidden units of blocks below where a rung seems to be missing
-({settings["folds"]} folds, at most {settings["most blocks"]} blocks, no dropout; the longest fit took {seconds:.0f} s).
-Once layer 1 is known, the outputs are functions of d bits: d = 8 of them have 256
-values, which can be learned by heart, and then hints of the higher layers are not needed. Awareness below 1 and noise
-are outside of the theorem. Each row is one circuit."""
+Where this is not the theorem's setting: blocks are networks of several layers of {settings["width"]} units, all of
+which are trained, not random features ({settings["folds"]} folds, at most {settings["most blocks"]} blocks, no dropout;
+the longest fit took {seconds:.0f} s). Once layer 1 is known, the outputs are functions of d bits: d = 8 of them have
+256 values, which can be learned by heart, and then hints of the higher layers are not needed. Awareness below 1 and
+noise are outside of the theorem. Each row is one circuit."""
 
 
 def _table(runs: list[dict]) -> str:

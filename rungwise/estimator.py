@@ -59,9 +59,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
         few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
         few entries of the stream. "linear": the stream itself. "kernel": Gaussian kernels at training rows. "learned":
-        two-layer networks, which also read hidden units of blocks below. "trees": the leaves of a forest. "auto":
-        gates, and for the labels that are left each label blends several kinds of features, by honest loss. For other
-        settings give ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
+        networks of several layers. "trees": the leaves of a forest. "auto": gates, and for the labels that are left
+        each label blends several kinds of features, by honest loss. For other settings give
+        ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
         `rungwise.features`.
     effort : {"low", "medium", "high"}
         How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, kernels, random
@@ -342,8 +342,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         X, n_positions = self._flatten(X)
         matrix = self._read_X(X, reset=False)
         # Whole examples, with all their positions.
-        n_entries = self.standardizer_.n_outputs + self.network_.n_carried
-        n_rows = n_positions * max(1, _CHUNK // (n_positions * n_entries))
+        n_rows = n_positions * max(1, _CHUNK // (n_positions * self.standardizer_.n_outputs))
         starts = range(0, matrix.shape[0], n_rows)
         scores = [self._score(matrix[start : start + n_rows], n_positions) for start in starts]
         log_odds = calibrate(torch.cat(scores), torch.from_numpy(self.calibration_)).numpy()
@@ -357,7 +356,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if self.neighborhood is not None:
             x = x.unflatten(0, (-1, n_positions))
         like = next(self.network_.parameters(), torch.zeros(()))
-        with torch.no_grad(), suitable_threads(x.numel() + len(matrix) * self.network_.n_carried):
+        with torch.no_grad(), suitable_threads(x.numel()):
             return self.network_(x.to(like)).double().cpu()
 
     def _flatten(self, X: Any) -> tuple[Any, int]:

@@ -4,11 +4,10 @@ Block k of the network (arXiv 2601.00455, section 2) sees the stream z = (x, f̂
 
     f̂_k(x) = f̂_{k-1}(x) + W2_k · σ(W1_k · z + b_k),    f̂_0 = 0.
 
-Four things are ours. A block reads the estimates through a link onto [-1, 1], the domain in which the theory states
+Three things are ours. A block reads the estimates through a link onto [-1, 1], the domain in which the theory states
 everything: a label that is learned with margin 1 is then read as exactly ±1, and its errors do not travel upwards. A
-block may replace an early guess, or a share of it, instead of adding to it. It may settle a label: the blocks above
-read its sign. And the stream may carry hidden units of a block to those above, beside x and the estimates: where a rung
-is missing, a label needs results in between that are no labels, and some of these units have found them.
+block may replace an early guess, or a share of it, instead of adding to it. And it may settle a label: the blocks above
+read its sign.
 
 With positions (the paper's ensembles) a block sees, at each position, the streams of its neighbours side by side.
 """
@@ -31,25 +30,6 @@ def tanh_half(estimates: Tensor) -> Tensor:
 
 
 LINKS = {"clip": clip, "tanh": tanh_half}
-
-
-def units_of(layer: Any, stream: Tensor, carried: Tensor | None) -> Tensor:
-    """Return the hidden units of any layer, (n, n_units), for a stream of shape (n, n_entries) and what it carries.
-
-    Layers with a true ``reads_carried`` are given that, too.
-    """
-    return layer(stream, carried) if getattr(layer, "reads_carried", False) else layer(stream)
-
-
-def carrier(layer: Any) -> Any:
-    """Return the layer, or the first part of it, that hands hidden units up to later blocks, or None.
-
-    They come from a network for each fold, which has not seen it, and each network may read its own alone. Such a part
-    has ``n_handed_up``, how many these are in all; ``carry(stream, carried)``, which returns them, (n, n_nets,
-    n_units); and ``reach(below)``, how far stream entries move them, squared, (n_nets, n_entries, n_units), from how
-    far they move the units that were carried so far.
-    """
-    return next((part for part in layer.modules() if getattr(part, "n_handed_up", 0)), None)
 
 
 class Block(nn.Module):
@@ -98,23 +78,16 @@ class Block(nn.Module):
         none = torch.zeros(n_changed, dtype=torch.bool, device=device)
         self.register_buffer("settle", none if settle is None else settle)
 
-    def forward(self, stream: Tensor, carried: Tensor | None = None) -> Tensor:
-        """Return the update of the changed labels' estimates, (n, n_changed).
-
-        Parameters
-        ----------
-        stream : Tensor of shape (n, n_entries)
-        carried : Tensor of shape (n, n_nets, n_units), optional
-            What it carries.
-        """
-        hidden = units_of(self.features, stream, carried)
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return the update of the changed labels' estimates, (n, n_changed), for a stream of shape (n, n_entries)."""
+        hidden = self.features(stream)
         n_opinions = hidden.shape[1] - len(self.weight)
         update = hidden[:, n_opinions:] @ self.weight + self.bias
         return hidden[:, :n_opinions] + update if n_opinions else update
 
 
 class Stream:
-    """What blocks see, (n, w · (n_inputs + n_labels)), kept up to date as estimates change, and what it carries.
+    """What blocks see, (n, w · (n_inputs + n_labels)), kept up to date as estimates change.
 
     Parameters
     ----------
@@ -134,7 +107,6 @@ class Stream:
         self._entries = torch.cat([seen, seen.new_zeros(*seen.shape[:2], n_labels)], dim=2)
         self.estimates = x.new_zeros(len(seen), n_labels)
         self.settled = torch.zeros(n_labels, dtype=torch.bool, device=x.device)
-        self.carried: Tensor | None = None
 
     @property
     def entries(self) -> Tensor:
@@ -165,18 +137,10 @@ class Stream:
         read = torch.where(settle, torch.where(estimates > 0, 1.0, -1.0).to(estimates), LINKS[self.link](estimates))
         self._entries[:, :, self.n_inputs + labels] = self.spread(read)
 
-    def carry(self, block: Any) -> None:
-        """Carry the hidden units that a `Block` hands up, if any, before it changes estimates."""
-        if part := carrier(block.features):
-            self.carried = part.carry(self.entries, self.carried)
-
-    def apply(self, block: Any, carries: bool = True) -> None:
-        """Let a `Block` change the estimates of its labels, and carry what it hands up if that may be read."""
-        update = block(self.entries, self.carried)
-        if carries:
-            self.carry(block)
-        before = self.estimates[:, block.labels]
-        self.update(block.labels, block.keep * before + update, block.settle)
+    def apply(self, block: Any) -> None:
+        """Let a `Block` change the estimates of its labels."""
+        estimates = block.keep * self.estimates[:, block.labels] + block(self.entries)
+        self.update(block.labels, estimates, block.settle)
 
 
 class ResidualNetwork(nn.Module):
@@ -218,11 +182,6 @@ class ResidualNetwork(nn.Module):
         self.neighborhood = neighborhood
         self.blocks = nn.ModuleList(blocks)
 
-    @property
-    def n_carried(self) -> int:
-        """The most hidden units that a block hands up, of all networks together."""
-        return max((part.n_handed_up for block in self.blocks if (part := carrier(block.features))), default=0)
-
     def start(self, x: Tensor) -> Stream:
         """Return the stream before the first block, for x as in `forward`."""
         expected = "(n, {})" if self.neighborhood is None else "(n, n_positions, {})"
@@ -248,10 +207,8 @@ class ResidualNetwork(nn.Module):
         stream = self.start(x)
         shape = (*x.shape[:-1], self.n_labels)
         history = [stream.estimates.clone()] if return_all else []
-        readers = (k for k, block in enumerate(self.blocks) if getattr(block.features, "reads_carried", False))
-        last = max(readers, default=0)
-        for k, block in enumerate(self.blocks):
-            stream.apply(block, carries=k < last)
+        for block in self.blocks:
+            stream.apply(block)
             if return_all:
                 history.append(stream.estimates.clone())
         return torch.stack(history).view(-1, *shape) if return_all else stream.estimates.view(shape)

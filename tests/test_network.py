@@ -4,7 +4,7 @@ import pickle
 import pytest
 import torch
 
-from rungwise.features import BlendedOpinions, JoinedLayer, LearnedLayer, RandomFeatures
+from rungwise.features import RandomFeatures
 from rungwise.neighborhood import Neighborhood
 from rungwise.network import Block, ResidualNetwork, Stream
 
@@ -104,60 +104,6 @@ def test_block_changes_only_its_labels_and_replaces_where_it_does_not_keep():
     torch.testing.assert_close(after[:, 0], before[:, 0] + update[:, 0])
     assert torch.equal(after[:, 1], before[:, 1])
     torch.testing.assert_close(after[:, 2], update[:, 2])
-
-
-def learned_layer(n_read, width, n_labels=2, n_nets=3):
-    generator = torch.Generator().manual_seed(n_read)
-    shapes = (n_nets, n_read, width), (n_nets, 1, width), (n_nets, width, n_labels), (n_nets, 1, n_labels)
-    return LearnedLayer([torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes], "clip")
-
-
-def test_what_is_carried_outlasts_layers_that_hand_nothing_up():
-    x, stream = inputs(), random_network().start(inputs())
-    entries = torch.cat([x, torch.zeros(20, 2).double()], dim=1)
-    for layer in (learned_layer(5, 4), learned_layer(5 + 4, 0), torch.nn.Identity()):
-        width = 5 if isinstance(layer, torch.nn.Identity) else 0
-        stream.carry(Block(layer, torch.zeros(width, 2).double(), torch.zeros(2).double()))
-    torch.testing.assert_close(stream.carried, learned_layer(5, 4).carry(entries))
-
-
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_stream_carries_the_hidden_units_of_learned_layers(wrapped):
-    x, below, above = inputs(), learned_layer(5, 4), learned_layer(5 + 4, 6)
-
-    def block(layer):
-        if not wrapped:
-            return Block(layer, torch.zeros(0, 2).double(), torch.zeros(2).double())
-        blended = BlendedOpinions([layer], torch.ones(1, 2).double(), torch.arange(2))
-        joined = JoinedLayer([blended, torch.nn.Identity()])
-        return Block(joined, torch.zeros(5, 2).double(), torch.zeros(2).double())
-
-    # What is carried stays until another learned layer leaves something.
-    between = Block(torch.nn.Identity(), 0.1 * torch.ones(5, 2).double(), torch.zeros(2).double())
-    network = ResidualNetwork(3, 2, [block(below), between, block(above)])
-    streams, estimates = [], torch.zeros(20, 2, dtype=torch.float64)
-    for update in (
-        lambda z: below(z),
-        lambda z: 0.1 * z.sum(1, keepdim=True),
-        lambda z: above(z, below.carry(streams[0])),
-    ):
-        streams.append(torch.cat([x, estimates.clamp(-1, 1)], dim=1))
-        estimates = estimates + update(streams[-1])
-    torch.testing.assert_close(network(x), estimates)
-    assert network.n_carried == 3 * 6
-
-
-def test_units_are_carried_as_far_as_they_are_read(monkeypatch):
-    layers = [learned_layer(5, 4), learned_layer(5 + 4, 6), learned_layer(5 + 6, 0), torch.nn.Identity()]
-    blocks = [
-        Block(layer, torch.zeros(5 * (layer is layers[3]), 2).double(), torch.zeros(2).double()) for layer in layers
-    ]
-    computed, carry = [], LearnedLayer.carry
-    monkeypatch.setattr(LearnedLayer, "carry", lambda layer, *given: (computed.append(layer), carry(layer, *given))[1])
-    ResidualNetwork(3, 2, blocks)(inputs())
-    assert computed == layers[:2]
-    ResidualNetwork(3, 2, [*blocks[:2], blocks[3]])(inputs())
-    assert computed[2:] == layers[:1]
 
 
 def test_positions_see_their_neighbours():

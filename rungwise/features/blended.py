@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from rungwise.features.joined import build_layers, describe_layers
-from rungwise.network import units_of
 
 
 class BlendedOpinions(nn.Module):
@@ -23,7 +22,6 @@ class BlendedOpinions(nn.Module):
     """
 
     kind = "blended"
-    reads_carried = True
     share: Tensor
     columns: Tensor
 
@@ -43,9 +41,9 @@ class BlendedOpinions(nn.Module):
         """Return a layer of zeros, to be filled by ``load_state_dict``."""
         return cls(build_layers(layers), torch.zeros(len(layers), n_some), torch.zeros(n_some, dtype=torch.long))
 
-    def forward(self, stream: Tensor, carried: Tensor | None = None) -> Tensor:
-        """Return the blended opinions, (n, n_some), for a stream of shape (n, n_entries) and what it carries."""
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return the blended opinions, (n, n_some), for a stream of shape (n, n_entries)."""
         blended = stream.new_zeros(len(stream), len(self.columns))
         for layer, own in zip(self.layers, self.share, strict=True):
-            blended.addcmul_(units_of(layer, stream, carried)[:, self.columns], own)
+            blended.addcmul_(layer(stream)[:, self.columns], own)
         return blended

@@ -1,16 +1,22 @@
 """Gradient descent on the networks of learned features: those of all folds side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from rungwise.features.learned_layer import hidden_units
+from rungwise.features.learned_layer import LearnedLayer, Networks, Weights
 from rungwise.features.opinions import nearly_certain
 
-_LEARNING_RATE, _WEIGHT_DECAY, _INPUT_DROPOUT = 4e-3, 1e-2, 0.1
+# Steps are shorter the deeper the networks.
+_LEARNING_RATE, _WEIGHT_DECAY = 8e-3, 0.1
+# Initial weights as a share of those that keep the scale of what they read: from small ones hidden units turn to what
+# labels need, from large ones the readout finds it in whatever directions they have.
+_INITIAL = 0.1
+# In units of the dropout of hidden units.
+_DROPOUT_OF_ENTRIES = 0.2
 _TRIAL_EPOCHS, _PATIENCE = 5, 3
 # Most epochs where rows are few and where they are many: what is slow to learn is faster in the next block, which
 # stands on this one.
@@ -23,33 +29,9 @@ _ON_THE_WAY = (0.75, 0.35)
 LEAST_RUNG = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
-# Least standard deviation of hidden units that are alive.
-_LEAST_SPREAD = 1e-3
-# Steps of one epoch where there are rows enough, and the batches that this gives.
-_STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 256
-
-
-@dataclass(frozen=True)
-class Standardised:
-    """Hidden units, which have any scale, with mean 0 and standard deviation 1, as entries have or nearly.
-
-    Attributes
-    ----------
-    values : Tensor of shape (n, n_nets, n_units)
-    mean, scale : Tensor of shape (n_nets, n_units)
-        The scale of a unit that is hardly ever alive is infinite: it says nothing.
-    """
-
-    values: Tensor
-    mean: Tensor
-    scale: Tensor
-
-    @classmethod
-    def of(cls, units: Tensor) -> "Standardised":
-        """Standardise units of shape (n, n_nets, n_units)."""
-        mean, scale = units.mean(0), units.std(0)
-        scale[scale < _LEAST_SPREAD] = torch.inf
-        return cls((units - mean).div_(scale), mean, scale)
+# Steps of one epoch where there are rows enough, and the batches that this gives. Small batches learn more from the
+# same rows.
+_STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 64
 
 
 @dataclass(frozen=True)
@@ -59,8 +41,6 @@ class Examples:
     Attributes
     ----------
     entries : Tensor of shape (n, n_entries)
-    carried : Standardised, or None
-        For each network hidden units that it may read.
     positives : Tensor of shape (n, n_labels)
         Probabilities.
     weights : Tensor of shape (n,)
@@ -69,7 +49,6 @@ class Examples:
     """
 
     entries: Tensor
-    carried: Standardised | None
     positives: Tensor
     weights: Tensor
     fold: Tensor
@@ -77,17 +56,36 @@ class Examples:
 
 @dataclass(frozen=True)
 class Trained:
-    """Networks of some labels: W1, b1, W2 and b2 of each net, and the honest probabilities, (n, n_some)."""
+    """Networks of some labels.
+
+    Attributes
+    ----------
+    labels : Tensor of shape (n_some,), int64
+    weights : Weights
+    honest : Tensor of shape (n, n_some)
+        Probabilities, each row's of the network that did not see it.
+    loss : Tensor of shape (n_some,)
+        Their mean squared error.
+    """
 
     labels: Tensor
-    parameters: list[Tensor]
+    weights: Weights
     honest: Tensor
+    loss: Tensor
 
     def of(self, which: Tensor) -> "Trained":
         """Return the networks of some of these labels, given as a mask."""
-        weight1, bias1, weight2, bias2 = self.parameters
-        parameters = [weight1, bias1, weight2[..., which], bias2[..., which]]
-        return Trained(self.labels[which], parameters, self.honest[:, which])
+        return Trained(self.labels[which], self.weights.of(which), self.honest[:, which], self.loss[which])
+
+
+def share_out(groups: Sequence[Trained], n_labels: int) -> list[Trained]:
+    """Return the networks with every label left to those that know it best."""
+    losses = torch.stack([group.loss.new_full((n_labels,), torch.inf) for group in groups])
+    for own, group in zip(losses, groups, strict=True):
+        own[group.labels] = group.loss
+    best = losses.argmin(0)
+    shared = [group.of(best[group.labels] == which) for which, group in enumerate(groups)]
+    return [group for group in shared if len(group.labels)]
 
 
 class FoldNetworks:
@@ -98,21 +96,26 @@ class FoldNetworks:
     examples : Examples
     reading : Tensor of shape (n_entries,), bool
         The entries that networks read.
-    width : int
-        Hidden units for each group of labels that is trained together.
+    width, n_layers : int
+        Hidden units of a layer, and layers, of the networks of each group of labels that is trained together.
     dropout : float in [0, 1)
     generator : torch.Generator
         On the CPU.
     """
 
     def __init__(
-        self, examples: Examples, reading: Tensor, width: int, dropout: float, generator: torch.Generator
+        self,
+        examples: Examples,
+        reading: Tensor,
+        width: int,
+        n_layers: int,
+        dropout: float,
+        generator: torch.Generator,
     ) -> None:
-        self.reading, self.width, self.dropout, self.generator = reading, width, dropout, generator
+        self.reading, self.width, self.n_layers = reading, width, n_layers
+        self.dropout, self.generator = dropout, generator
         stream, positives = examples.entries[:, reading], examples.positives
         self.stream, self.positives, self.net = stream, positives, examples.fold
-        self.carried, self.n_entries = examples.carried, stream.shape[1]
-        self.n_carried = 0 if self.carried is None else self.carried.values.shape[2]
         self.row_weights = examples.weights / examples.weights.mean()
         self.max_epochs = _MAX_EPOCHS_MANY_ROWS if len(stream) >= _MANY_ROWS else _MAX_EPOCHS
         self.n_nets = int(self.net.max()) + 1
@@ -124,25 +127,31 @@ class FoldNetworks:
         share = (seen @ positives) / seen.sum(1, keepdim=True).clamp(min=torch.finfo(seen.dtype).tiny)
         self.prior = torch.logit(share.clamp(1e-3, 1 - 1e-3))[:, None]
         self.frequency = torch.sigmoid(self.prior)[self.net, 0]
+        self.loss_of_frequency = self._losses(self.frequency, positives)
 
-    def _start(self, labels: Tensor, n_read: int) -> Trained:
-        """Return networks of some labels as they begin, which read the entries alone or what is carried, too."""
-        n_nets, width = self.n_nets, self.width
+    def _start(self, labels: Tensor) -> Trained:
+        """Return networks of some labels as they begin, which know hardly more than their frequencies."""
+        n_nets, width, n_inner = self.n_nets, self.width, self.n_layers - 1
 
         def draw(*shape: int) -> Tensor:
-            return (torch.randn(shape, generator=self.generator) / shape[1] ** 0.5).to(self.stream.device)
+            return (_INITIAL * torch.randn(shape, generator=self.generator) / shape[-2] ** 0.5).to(self.stream.device)
 
-        bias1 = self.stream.new_zeros(n_nets, 1, width)
-        weight1, weight2 = draw(n_nets, n_read, width), 0.1 * draw(n_nets, width, len(labels))
-        return Trained(labels, [weight1, bias1, weight2, self.prior[..., labels]], self.frequency[:, labels])
+        weights = Weights(
+            draw(n_nets, self.stream.shape[1], width),
+            self.stream.new_zeros(n_nets, 1, width),
+            draw(n_nets, n_inner, width, width),
+            self.stream.new_zeros(n_nets, n_inner, 1, width),
+            draw(n_nets, width, len(labels)),
+            self.prior[..., labels],
+        )
+        return Trained(labels, weights, self.frequency[:, labels], self.loss_of_frequency[labels])
 
     def climb(self, loss_before: Tensor, doubted: Tensor) -> list[Trained]:
         """Train a new rung, labels that trials make nearly certain; return an empty list if there is none.
 
         Trials leave behind, in turn, the labels of which most is left: these take hidden units that the others need to
-        become certain. Those that the first leaves behind wait for a later block, unless hidden units are carried and
-        the estimates so far know half of them. Others are trained to the end, too, in hidden units of their own, and
-        read what is carried, if anything: they may lack a rung that nobody annotated, and never come nearer.
+        become certain. Those that the first leaves behind wait for a later block; others are trained to the end, too,
+        in hidden units of their own: they may lack a rung that nobody annotated, and never come nearer.
 
         Parameters
         ----------
@@ -152,12 +161,10 @@ class FoldNetworks:
             Which labels are not nearly certain yet.
         """
         worth = LEAST_RUNG * loss_before.sum()
-        constant = self._losses(self.frequency, self.positives)
-        trial = self._descend(self._start(doubted.nonzero()[:, 0], self.n_entries), _TRIAL_EPOCHS)
+        trial = self._descend(self._start(doubted.nonzero()[:, 0]), _TRIAL_EPOCHS)
         trials = []
         for most_left in _ON_THE_WAY:
-            left = self._losses(trial.honest, self.positives[:, trial.labels]) / constant[trial.labels]
-            trial = trial.of(left < most_left)
+            trial = trial.of(trial.loss < most_left * self.loss_of_frequency[trial.labels])
             if loss_before[trial.labels].sum() <= worth:
                 return []
             trial = self._descend(trial, max(1, self.max_epochs // 2))
@@ -166,74 +173,63 @@ class FoldNetworks:
         positives = self.positives[:, trial.labels]
         shares = (self.row_weights / self.row_weights.sum())[:, None].expand_as(positives)
         near = nearly_certain(2 * trial.honest - 1, 2 * positives - 1, shares)
-        gain = loss_before[trial.labels] - self._losses(trial.honest, positives)
-        if gain[near].sum() <= worth:
+        if (loss_before[trial.labels] - trial.loss)[near].sum() <= worth:
             return []
         rung = trial.of(near)
-        if self.carried is None:
-            others = half_learned.of(~torch.isin(half_learned.labels, rung.labels))
-        else:
-            # What was learned from units that are carried, and cannot be told from the entries, is not forgotten.
-            half_known = doubted & (loss_before < _ON_THE_WAY[0] * constant)
-            half_known[half_learned.labels] = True
-            half_known[rung.labels] = False
-            others = self._start(half_known.nonzero()[:, 0], self.n_entries + self.n_carried)
-        return [self._descend(group, self.max_epochs) for group in (rung, others) if len(group.labels)]
+        others = half_learned.of(~torch.isin(half_learned.labels, rung.labels))
+        return [self._finish(group) for group in (rung, others) if len(group.labels)]
 
-    def train(self, asked: Tensor) -> list[Trained]:
+    def train(self, asked: Tensor) -> Trained:
         """Train on those labels, given as a mask, of which a trial shows something.
 
         Others keep their frequency: they may be for a later block to learn, and until then they would cost as much, and
         be learnt by heart.
         """
-        labels = asked.nonzero()[:, 0]
-        trial = self._descend(self._start(labels, self.n_entries + self.n_carried), _TRIAL_EPOCHS)
-        constant = self._losses(self.frequency[:, labels], self.positives[:, labels])
-        shows = self._losses(trial.honest, self.positives[:, labels]) < (1 - _LEAST_PROGRESS) * constant
-        return [self._descend(trial.of(shows), self.max_epochs)] if shows.any() else []
+        trial = self._descend(self._start(asked.nonzero()[:, 0]), _TRIAL_EPOCHS)
+        return self._finish(trial.of(trial.loss < (1 - _LEAST_PROGRESS) * self.loss_of_frequency[trial.labels]))
 
-    def merge(self, groups: Sequence[Trained]) -> tuple[list[Tensor], Tensor]:
-        """Return networks of all labels, with hidden units for each group, and their honest probabilities.
+    def merge(self, groups: Sequence[Trained], link: str) -> tuple[LearnedLayer, Tensor]:
+        """Return the layer of all labels, from groups of networks of these examples, and honest probabilities.
 
-        Labels of no group have their frequency. W1 has rows for all entries and for all that is carried, as it is.
+        Labels of no group have their frequency.
         """
-        width, bias2, honest = self.width, self.prior.clone(), self.frequency.clone()
-        weight1 = bias2.new_zeros(self.n_nets, self.n_entries + self.n_carried, width * len(groups))
-        bias1 = bias2.new_zeros(self.n_nets, 1, width * len(groups))
-        weight2 = bias2.new_zeros(self.n_nets, width * len(groups), bias2.shape[2])
-        for which, group in enumerate(groups):
-            units = slice(width * which, width * (which + 1))
-            own1, bias1[..., units], weight2[:, units, group.labels], bias2[..., group.labels] = group.parameters
+        honest = self.frequency.clone()
+        for group in groups:
             honest[:, group.labels] = group.honest
-            weight1[:, : own1.shape[1], units] = own1
-        of_entries, of_carried = weight1.split([self.n_entries, self.n_carried], dim=1)
-        if self.carried is not None:
-            of_carried = of_carried / self.carried.scale[..., None]
-            bias1 -= self.carried.mean[:, None] @ of_carried
-        everywhere = weight1.new_zeros(self.n_nets, len(self.reading), weight1.shape[2])
-        everywhere[:, self.reading] = of_entries
-        return [torch.cat([everywhere, of_carried], dim=1), bias1, weight2, bias2], honest
+        networks = [Networks(group.labels, group.weights) for group in groups]
+        return LearnedLayer(torch.sigmoid(self.prior).mean(0)[0], networks, link), honest
+
+    def _finish(self, trial: Trained) -> Trained:
+        """Train to the end, and return networks with rows of W1 for all entries."""
+        trained = self._descend(trial, self.max_epochs) if len(trial.labels) else trial
+        own = trained.weights.weight1
+        weight1 = own.new_zeros(self.n_nets, len(self.reading), self.width)
+        weight1[:, self.reading] = own
+        return replace(trained, weights=trained.weights._replace(weight1=weight1))
 
     @torch.enable_grad()
     def _descend(self, start: Trained, n_epochs: int) -> Trained:
         """Train on some labels until their honest loss falls no more, with shorter steps each time that it stands."""
         positives = self.positives[:, start.labels]
-        settled = _SETTLED * float(self._losses(self.frequency[:, start.labels], positives).mean())
-        parameters = [parameter.clone().requires_grad_() for parameter in start.parameters]
-        optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+        settled = _SETTLED * float(self.loss_of_frequency[start.labels].mean())
+        weights = Weights(*(tensor.clone().requires_grad_() for tensor in start.weights))
+        rate = _LEARNING_RATE / (1 + weights.inner_weight.shape[1]) ** 0.5
+        optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=_WEIGHT_DECAY, fused=True)
         best_loss, n_standing, n_shortened = float("inf"), 0, 0
         for _ in range(n_epochs):
             orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
             for rows in orders.split(self.batch, dim=1):
                 optimiser.zero_grad()
-                self._loss(parameters, positives, rows.to(self.stream.device)).backward()
+                self._loss(weights, positives, rows.to(self.stream.device)).backward()
                 optimiser.step()
-            honest = self._honest(parameters)
-            loss = float(self._losses(honest, positives).mean())
+            honest = self._honest(weights)
+            losses = self._losses(honest, positives)
+            loss = float(losses.mean())
             n_standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else n_standing + 1
             if loss < best_loss:
-                best_loss, best_honest = loss, honest
-                best = [parameter.detach().clone() for parameter in parameters]
+                best_loss = loss
+                detached = Weights(*(tensor.detach().clone() for tensor in weights))
+                best = Trained(start.labels, detached, honest, losses)
             if best_loss <= settled:
                 break
             if n_standing >= _PATIENCE:
@@ -243,27 +239,18 @@ class FoldNetworks:
                 for group in optimiser.param_groups:
                     group["lr"] *= _SHORTENED
                 with torch.no_grad():
-                    for parameter, value in zip(parameters, best, strict=True):
-                        parameter.copy_(value)
-        return Trained(start.labels, best, best_honest)
+                    for tensor, value in zip(weights, best.weights, strict=True):
+                        tensor.copy_(value)
+        return best
 
     def _permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator)
 
-    def _loss(self, parameters: list[Tensor], positives: Tensor, rows: Tensor) -> Tensor:
-        weight1, bias1, weight2, bias2 = parameters
-        inputs = self.stream[rows]
-        if self.carried is not None and self._reads_carried(weight1):
-            own = torch.arange(self.n_nets, device=rows.device)[:, None]
-            inputs = torch.cat([inputs, self.carried.values[rows, own]], dim=2)
-        inputs = self._drop(inputs, _INPUT_DROPOUT)
-        hidden = self._drop(torch.relu(torch.baddbmm(bias1, inputs, weight1)), self.dropout)
-        logits = torch.baddbmm(bias2, hidden, weight2)
+    def _loss(self, weights: Weights, positives: Tensor, rows: Tensor) -> Tensor:
+        entries = self._drop(self.stream[rows], _DROPOUT_OF_ENTRIES * self.dropout)
+        logits = weights.logits(entries, lambda units: self._drop(units, self.dropout))
         losses = binary_cross_entropy_with_logits(logits, positives[rows], reduction="none")
         return (self.row_weights[rows][..., None] * losses).mean(1).sum()
-
-    def _reads_carried(self, weight1: Tensor) -> bool:
-        return weight1.shape[1] > self.n_entries
 
     def _losses(self, honest: Tensor, positives: Tensor) -> Tensor:
         """Return the mean squared error of the honest probabilities of some labels, (n_some,)."""
@@ -276,12 +263,9 @@ class FoldNetworks:
         return units * kept.to(units.device) / (1 - share)
 
     @torch.no_grad()
-    def _honest(self, parameters: list[Tensor]) -> Tensor:
-        honest = self.stream.new_empty(len(self.stream), parameters[3].shape[2])
-        deep = self._reads_carried(parameters[0])
-        for which, (weight1, bias1, weight2, bias2) in enumerate(zip(*parameters, strict=True)):
+    def _honest(self, weights: Weights) -> Tensor:
+        honest = self.stream.new_empty(len(self.stream), weights.bias2.shape[2])
+        for which in range(self.n_nets):
             rows = self.net == which
-            carried = self.carried.values[rows, which] if self.carried is not None and deep else None
-            hidden = hidden_units(self.stream[rows], carried, weight1, bias1)
-            honest[rows] = torch.sigmoid(hidden @ weight2 + bias2)
+            honest[rows] = torch.sigmoid(weights.net(which).logits(self.stream[rows]))
         return honest

@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rungwise.network import units_of
-
 
 def describe_layers(layers: Iterable[Any]) -> list[dict[str, Any]]:
     """Return what `build_layers` needs, beside the tensors: ready for JSON."""
@@ -30,7 +28,6 @@ class JoinedLayer(nn.Module):
     """
 
     kind = "joined"
-    reads_carried = True
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -46,6 +43,6 @@ class JoinedLayer(nn.Module):
         """Return a layer of zeros, to be filled by ``load_state_dict``."""
         return cls(build_layers(layers))
 
-    def forward(self, stream: Tensor, carried: Tensor | None = None) -> Tensor:
-        """Return the hidden units, (n, n_units), of a stream of shape (n, n_entries) and what it carries."""
-        return torch.cat([units_of(layer, stream, carried) for layer in self.layers], dim=1)
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return the hidden units, (n, n_units), of a stream of shape (n, n_entries)."""
+        return torch.cat([layer(stream) for layer in self.layers], dim=1)

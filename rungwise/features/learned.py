@@ -1,58 +1,61 @@
-"""Learned features: two-layer networks of the stream, W1 trained together with W2.
+"""Learned features: residual networks of the stream, all of their layers trained together.
 
-Gradient descent on one block at a time, as in the paper, but through both of its layers. For every fold a network is
-trained without the fold's rows, and speaks honestly about them. The fitted layer is the mean of these networks. What
-they need in between, and nobody annotated, is in their hidden units, which are carried to blocks above.
+Gradient descent on one block at a time, as in the paper, but through all layers of it, of which there may be more than
+two: what labels need in between, and nobody annotated, has to be found inside of a block. For every fold a network is
+trained without the fold's rows, and speaks honestly about them. The fitted layer is the mean of these networks.
 """
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from rungwise._validation import check_fraction, check_whole
-from rungwise.features.fold_networks import LEAST_RUNG, Examples, FoldNetworks, Standardised
-from rungwise.features.learned_layer import LearnedLayer
+from rungwise.features.fold_networks import LEAST_RUNG, Examples, FoldNetworks, share_out
 from rungwise.features.opinions import Distinct, Opinions, Standing, believed, express
+
+# Slopes of so many rows tell which entries matter.
+_ROWS_OF_SLOPES = 50
 
 
 @dataclass(frozen=True)
 class LearnedFeatures:
-    """The feature map that trains two-layer networks for every block.
+    """The feature map that trains residual networks for every block.
 
-    AdamW on the logistic loss, with dropout. When the honest rows gain no more, steps become shorter, and at last
-    training stops.
+    AdamW on the logistic loss, from small weights, with dropout. When the honest rows gain no more, steps become
+    shorter, and at last training stops.
 
     Networks first look for a new rung: labels that become nearly certain from x and the labels that became so last, or
     else from x and all that are so. The more a network reads, the more examples it needs; and one that also read
     estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
     label's logic from, and these errors would stay for all blocks above. A new rung is trained apart from labels that
     are half learned so, while others wait, as they may follow from it. If there is none, all labels in doubt are
-    trained, and at last all labels.
+    trained, and at last all labels, by networks of one layer and by deep ones, which read all entries, or, if the last
+    block made labels nearly certain, entries without labels in doubt: of each label those are kept that know it best.
 
-    Labels that belong to no new rung may lack one that nobody annotated, of which the hidden units of the networks
-    below know something. Their networks read these units as well, each its own, and grow into deep networks, a layer
-    in every block; where there are no such units yet, they read the estimates in doubt. Then, beside a new rung, labels
-    that earlier blocks half learned are trained, too.
-
-    A fit holds the hidden units of all training rows: n · n_folds · width numbers, or twice as many beside a new rung.
+    When to stop, and which networks of a label are kept, is told by the honest error of all rows.
 
     Parameters
     ----------
     width : int, at least 1
-        Hidden units of a network; in a block with a new rung, of one for the rung and of one for half-learned labels.
+        Hidden units of a layer.
     dropout : float in [0, 1)
-        Of the hidden units.
+        Of the hidden units; of what a network reads, a fifth of that.
+    n_layers : int, at least 1
+        Hidden layers of a deep network. A function of functions that are no labels needs several.
     """
 
     name: ClassVar[str] = "learned"
     width: int = 256
     dropout: float = 0.5
+    n_layers: int = 4
 
     def __post_init__(self) -> None:
         check_whole("width", self.width, 1)
         check_fraction("dropout", self.dropout)
+        check_whole("n_layers", self.n_layers, 1)
 
     def fit_honest(
         self,
@@ -70,8 +73,7 @@ class LearnedFeatures:
             return None
         distinct = Distinct.of(objective, grouping)
         first, total, positives = distinct.first, distinct.weights, distinct.positives
-        carried = None if standing.carried is None else Standardised.of(standing.carried[first].float())
-        examples = Examples(stream[first].float(), carried, positives.float(), total.float(), grouping.fold[first])
+        examples = Examples(stream[first].float(), positives.float(), total.float(), grouping.fold[first])
         before = (1 + believed(objective)[first]) / 2
         loss_before = (total @ (before - positives).square() / total.sum()).float()
         # Filled gaps agree with the estimates so far: these cannot be judged by rows that are annotated in part.
@@ -81,19 +83,28 @@ class LearnedFeatures:
         spread = stream.std(0)
         speaking = spread > 0
         for clear in standing.readings if complete and in_doubt and standing.risen else []:
-            networks = FoldNetworks(examples, speaking & clear, self.width, self.dropout, generator)
+            networks = self._networks(examples, speaking & clear, self.n_layers, generator)
             if groups := networks.climb(loss_before, standing.doubted):
                 break
         else:
-            reading = speaking if carried is None else speaking & standing.readings[-1]
-            networks = FoldNetworks(examples, reading, self.width, self.dropout, generator)
-            groups = networks.train(standing.doubted if in_doubt else torch.ones_like(standing.doubted))
-        parameters, honest = networks.merge(groups)
-        layer = LearnedLayer([parameter.to(stream) for parameter in parameters], objective.loss.link)
+            asked = standing.doubted if in_doubt else torch.ones_like(standing.doubted)
+            readings = [speaking]
+            if complete and standing.risen and (speaking & ~standing.readings[-1]).any():
+                readings.append(speaking & standing.readings[-1])
+            rivals = [
+                self._networks(examples, reading, n_layers, generator)
+                for reading, n_layers in product(readings, sorted({1, self.n_layers}))
+            ]
+            networks, groups = rivals[0], share_out([rival.train(asked) for rival in rivals], len(asked))
+        layer, honest = networks.merge(groups, objective.loss.link)
+        layer.to(stream)
+
+        some = stream[torch.linspace(0, len(stream) - 1, min(len(stream), _ROWS_OF_SLOPES)).round().long()]
 
         def importance(labels: Tensor) -> Tensor:
-            # How far each entry moves a label along all paths, squared.
-            paths = layer.reach(standing.reach) @ layer.weight2[:, :, labels].square()
-            return spread.square()[:, None] * paths.mean(0)
+            return spread.square()[:, None] * layer.squared_slopes(some, labels)
 
         return Opinions(layer, express(honest[distinct.place].to(stream), layer.link), importance)
+
+    def _networks(self, examples: Examples, reading: Tensor, n_layers: int, generator: torch.Generator) -> FoldNetworks:
+        return FoldNetworks(examples, reading, self.width, n_layers, self.dropout, generator)

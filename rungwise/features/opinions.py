@@ -2,7 +2,7 @@
 
 Random and screened units do not follow single labels, and the readout is fitted with honest updates later. Units that
 were fitted to the labels have to bring honest values for the training rows with them. They are told what they may be
-built upon: which labels are nearly certain, and what the stream carries.
+built upon: which labels are nearly certain.
 """
 
 from collections.abc import Callable
@@ -49,18 +49,11 @@ class Standing:
         more, x and all labels that are nearly certain.
     risen : bool
         Whether the last block made labels nearly certain, or there is none yet: there may be a new rung.
-    carried : Tensor of shape (n, n_nets, n_units), or None
-        Hidden units that the stream carries, of a network for each fold that did not see it: only of the rows of their
-        own fold do they speak honestly.
-    reach : Tensor of shape (n_nets, n_entries, n_units), or None
-        How far stream entries move them, squared; None exactly if nothing is carried.
     """
 
     doubted: Tensor
     readings: list[Tensor]
     risen: bool
-    carried: Tensor | None = None
-    reach: Tensor | None = None
 
 
 def express(probability: Tensor, link: str) -> Tensor:

@@ -89,7 +89,7 @@ def _standing(training: Training, labels: Tensor) -> Standing:
 
     readings = [without(doubted | older), without(doubted)] if older.any() else [without(doubted)]
     risen = int(rung.max()) == len(training.reports)
-    return Standing(doubted[labels], readings, risen, training.stream.carried, training.reach)
+    return Standing(doubted[labels], readings, risen)
 
 
 def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinions) -> Proposal:

@@ -12,7 +12,7 @@ from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import Loss
 from rungwise.fitting.objective import Objective, normalise, weighted_sum
 from rungwise.fitting.readout import fit_readout
-from rungwise.network import LINKS, Block, ResidualNetwork, carrier
+from rungwise.network import LINKS, Block, ResidualNetwork
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,6 @@ class Training:
         Honest loss and error rate of predicting each label by its frequency.
     rung : Tensor of int64, shape (n_labels,)
         The block after which `find_rung` found the label nearly certain, from 1; 0 if it is in doubt.
-    reach : Tensor of shape (n_nets, n_entries, n_units), or None
-        How far stream entries move what the stream carries, squared; see `rungwise.network.carrier`.
     importance : Tensor of shape (n_entries, n_labels)
     reports : list of BlockReport
     """
@@ -129,7 +127,6 @@ class Training:
         self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
         self.loss_now, self.error_now = self.loss_and_error(self.stream.estimates, everything)
         self.rung = torch.zeros_like(everything)
-        self.reach: Tensor | None = None
         self.importance = targets.new_zeros(self.stream.entries.shape[1], targets.shape[1])
         self.reports: list[BlockReport] = []
         self._began = time.perf_counter()
@@ -144,9 +141,6 @@ class Training:
         """Add a block, with the honest estimates that it gives for its labels, (n, n_changed), and report it."""
         labels = block.labels
         self.network.blocks.append(block)
-        self.stream.carry(block)
-        if part := carrier(block.features):
-            self.reach = part.reach(self.reach)
         self.stream.update(labels, estimates, block.settle)
         loss_after, error_after = self.loss_now.clone(), self.error_now.clone()
         loss_after[labels], error_after[labels] = self.loss_and_error(estimates, labels)

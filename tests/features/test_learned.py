@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import rungwise
-from rungwise import RungwiseClassifier, estimator
+from rungwise import RungwiseClassifier
 from rungwise.features import (
     FEATURE_MAPS,
     LAYERS,
@@ -15,8 +15,10 @@ from rungwise.features import (
     LinearLayer,
     Standing,
     fold_networks,
+    learned_layer,
 )
-from rungwise.features.fold_networks import FoldNetworks
+from rungwise.features.fold_networks import FoldNetworks, Trained, share_out
+from rungwise.features.learned_layer import Networks, Weights
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
 from rungwise.fitting.objective import Objective
@@ -50,15 +52,13 @@ def train(
     doubted=None,
     readings=None,
     risen=True,
-    carried=None,
-    reach=None,
 ):
     doubted = torch.ones(signs.shape[1], dtype=torch.bool) if doubted is None else doubted
     readings = [torch.ones(stream.shape[1], dtype=torch.bool)] if readings is None else readings
     weights = torch.ones_like(signs) if weights is None else weights
     estimates = torch.zeros_like(signs) if estimates is None else estimates
     objective = Objective(loss or SquaredLoss(), stream[:, :0], signs, weights, estimates)
-    standing = Standing(doubted, readings, risen, carried, reach)
+    standing = Standing(doubted, readings, risen)
     return features.fit_honest(stream, seeded(seed), objective, grouping or apart(len(stream)), standing)
 
 
@@ -68,9 +68,18 @@ def short(monkeypatch):
 
 
 def outputs(layer, stream, which):
-    """Return the probabilities of one network."""
-    hidden = (stream @ layer.weight1[which] + layer.bias1[which]).clamp(min=0)
-    return 1 / (1 + torch.exp(-(hidden @ layer.weight2[which] + layer.bias2[which])))
+    """Return the probabilities of the networks of one fold."""
+    probability = layer.frequency.expand(len(stream), -1).clone()
+    for group in layer.groups:
+        weights = [getattr(group, name)[which] for name in Weights._fields]
+        weight1, bias1, inner_weight, inner_bias, weight2, bias2 = weights
+        units = (stream @ weight1 + bias1).clamp(min=0)
+        for weight, bias in zip(inner_weight, inner_bias, strict=True):
+            centred = units - units.mean(1, keepdim=True)
+            scaled = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+            units = units + (scaled @ weight + bias).clamp(min=0)
+        probability[:, group.labels] = 1 / (1 + torch.exp(-(units @ weight2 + bias2)))
+    return probability
 
 
 def test_honest_opinions_are_those_of_the_network_without_the_fold():
@@ -78,7 +87,7 @@ def test_honest_opinions_are_those_of_the_network_without_the_fold():
     grouping = apart(90)
     opinions = train(LearnedFeatures(16), stream, signs, grouping)
     layer = opinions.layer
-    assert layer.weight1.shape == (3, 4, 16)
+    assert sorted(torch.cat([group.labels for group in layer.groups]).tolist()) == [0, 1]
     for row, fold in enumerate(grouping.fold.tolist()):
         expected = 2 * outputs(layer, stream[row : row + 1], fold)[0] - 1
         assert opinions.honest[row].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
@@ -96,13 +105,15 @@ def test_layer_is_the_mean_of_the_networks(loss):
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_labels_of_a_fold_do_not_move_its_opinions(fold, short, monkeypatch):
-    monkeypatch.setattr(fold_networks, "_LEAST_PROGRESS", -1.0)  # whether a trial shows something is told by all folds
+    # Whether a trial shows something, and which of two networks is better, is told by all folds.
+    monkeypatch.setattr(fold_networks, "_LEAST_PROGRESS", -1.0)
+    features = LearnedFeatures(8, n_layers=1)
     stream, signs = problem()
     rows = apart(90).folds[fold]
     # The prior that all networks start from is of all rows: flips that keep it.
     flipped = signs.clone()
     flipped[rows] = signs[rows].flip(0)
-    before, after = (train(LearnedFeatures(8), stream, labels) for labels in (signs, flipped))
+    before, after = (train(features, stream, labels) for labels in (signs, flipped))
     others = [row for row in range(90) if not rows.start <= row < rows.stop]
     assert torch.allclose(after.honest[rows], before.honest[rows], atol=1e-6)
     assert (after.honest[others] - before.honest[others]).abs().amax() > 1e-3
@@ -147,7 +158,7 @@ def test_a_rung_is_trained_apart_from_labels_that_are_half_learned(descents):
     opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600))
     layer, honest = opinions.layer, opinions.honest
     assert descents == [(2, 5), (2, 30), (1, 30), (1, 60), (1, 60)]
-    assert layer.weight1.shape[2] == 2 * 32
+    assert [group.shape for group in layer.groups] == [(3, 5, 32, 4, 1)] * 2
     wrong = ((layer(entries) > 0) != (signs > 0)).double().mean(0)
     assert wrong.tolist() == pytest.approx([0, 0.15], abs=0.03)
     for which, rows in enumerate(apart(600).folds):
@@ -169,7 +180,7 @@ def test_a_rung_alone_has_no_units_of_others(descents):
     entries, signs = rungs()
     opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs[:, :1], apart(600), loss=LogisticLoss())
     assert descents == [(1, 5), (1, 30), (1, 30), (1, 60)]
-    assert opinions.layer.weight1.shape[2] == 32
+    assert [group.shape for group in opinions.layer.groups] == [(3, 5, 32, 4, 1)]
     assert ((opinions.layer(entries) > 0) == (signs[:, :1] > 0)).all()
 
 
@@ -180,7 +191,8 @@ def test_copies_that_disagree_are_no_rung(descents):
     signs[600:800] *= -1
     folds = [slice(0, 300), slice(300, 600), slice(600, 900)]
     train(LearnedFeatures(32, dropout=0.0), entries[index], signs, Grouping(folds, index, index))
-    assert descents[-2:] == [(1, 5), (1, 60)]
+    # After the search for a rung, networks of one layer and of several.
+    assert [epochs for _, epochs in descents].count(5) == 3
 
 
 @pytest.mark.parametrize("needed", ["the last rung", "an earlier rung"])
@@ -235,156 +247,53 @@ def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows, de
     assert importance.argmax() == (0 if follows else len(importance) - 1)
 
 
-def deep(stream, signs, **parameters):
-    """Return the layers of two blocks, what the first hands up, and the opinions of the second."""
-    below = train(LearnedFeatures(6), stream, signs, **parameters).layer
-    carried, reach = below.carry(stream), below.reach()
-    # Two of the entries are certain, one of them since the last block.
-    readings = [torch.tensor([True, False, False, False]), torch.tensor([True, True, False, False])]
-    above = train(LearnedFeatures(5), stream, signs, readings=readings, risen=False, carried=carried, reach=reach)
-    return below, above.layer, carried, above
+@pytest.mark.parametrize("risen", [True, False])
+def test_labels_without_a_rung_are_trained_without_what_is_in_doubt_if_there_is_news(risen, descents):
+    x, older = rungs()[0].split([4, 1], dim=1)
+    flips = torch.where(torch.rand(600, generator=seeded(1)) < 0.2, -1.0, 1.0)
+    signs = (flips * torch.cat([x[:, :2], older], dim=1).sum(1).sign())[:, None]
+    doubted = torch.where(torch.rand(600, 80, generator=seeded(2)) < 0.5, 0.5, -0.5)
+    readings = [torch.tensor([True] * 4 + [certain] + [False] * 80) for certain in (False, True)]
+    features = LearnedFeatures(8, dropout=0.0)
+    opinions = train(features, torch.cat([x, older, doubted], dim=1), signs, apart(600), readings=readings, risen=risen)
+    importance = opinions.importance(torch.tensor([0]))[:, 0]
+    assert importance[4] > 0
+    assert (importance[5:] > 0).all() != risen
+    # Of one layer and of several, each with both readings.
+    assert len([epochs for _, epochs in descents if epochs == 60]) == (4 if risen else 2)
 
 
-def test_networks_read_the_units_that_their_own_network_below_handed_up(short):
-    stream, signs = problem()
-    below, above, carried, opinions = deep(stream, signs)
-    assert carried.shape == (90, 3, 6)
-    for which, rows in enumerate(apart(90).folds):
-        units = (stream @ below.weight1[which] + below.bias1[which]).clamp(min=0)
-        assert torch.allclose(carried[:, which], units)
-        expected = outputs(above, torch.cat([stream, units], dim=1), which)
-        assert torch.allclose(opinions.honest[rows], 2 * expected[rows] - 1, atol=1e-5)
-        inner = (torch.cat([stream, units], dim=1) @ above.weight1[which] + above.bias1[which]).clamp(min=0)
-        assert torch.allclose(above.carry(stream, carried)[:, which], inner)
-    assert (above.weight1[:, :2] != 0).all()
-    assert (above.weight1[:, 2:4] == 0).all()  # in doubt
-    assert (above.weight1[:, 4:] != 0).any()
+def test_every_label_is_left_to_the_networks_that_know_it_best():
+    def trained(labels, losses):
+        weights = Weights(*(torch.zeros(1, 1, 1, len(labels)) for _ in Weights._fields))
+        return Trained(torch.tensor(labels), weights, torch.tensor([losses]), torch.tensor(losses))
+
+    groups = [trained([0, 2, 3], [0.1, 0.4, 0.2]), trained([2, 3, 4], [0.3, 0.3, 0.5]), trained([2], [0.6])]
+    shared = share_out(groups, 6)
+    assert [group.labels.tolist() for group in shared] == [[0, 3], [2, 4]]
+    for group, losses in zip(shared, ([0.1, 0.2], [0.3, 0.5]), strict=True):
+        assert group.loss.tolist() == pytest.approx(losses)
+        assert group.honest.shape == (1, 2)
+        assert group.weights.weight2.shape[-1] == 2
 
 
-def test_importance_runs_through_the_units_that_are_carried(short):
-    stream, signs = problem(60)
-    below, above, _, opinions = deep(stream, signs)
-    importance = opinions.importance(torch.tensor([1]))
-    for entry in range(4):
-        paths = 0.0
-        for net in range(3):
-            first, second = below.weight1[net] ** 2, above.weight1[net] ** 2
-            last = above.weight2[net, :, 1] ** 2
-            for unit in range(5):
-                through = sum(float(first[entry, inner] * second[4 + inner, unit]) for inner in range(6))
-                paths += (float(second[entry, unit]) + through) * float(last[unit])
-        assert importance[entry, 0].item() == pytest.approx(float(stream[:, entry].var()) * paths / 3)
-
-
-@pytest.mark.parametrize("fold", [0, 1, 2])
-def test_labels_of_a_fold_do_not_move_the_opinions_of_deep_networks(fold, short, monkeypatch):
-    monkeypatch.setattr(fold_networks, "_LEAST_PROGRESS", -1.0)
-    stream, signs = problem()
-    rows = apart(90).folds[fold]
-    flipped = signs.clone()
-    flipped[rows] = signs[rows].flip(0)
-    before, after = (deep(stream, labels)[3] for labels in (signs, flipped))
-    others = [row for row in range(90) if not rows.start <= row < rows.stop]
-    assert torch.allclose(after.honest[rows], before.honest[rows], atol=1e-5)
-    assert (after.honest[others] - before.honest[others]).abs().amax() > 1e-3
-
-
-def test_the_scale_of_what_is_carried_does_not_matter(short):
-    stream, signs = problem()
-    carried = torch.randn(90, 3, 4, generator=seeded(5), dtype=torch.float64)
-    size, shift = torch.tensor([0.01, 5.0, 100.0, 1.0]), torch.tensor([1.0, -2.0, 3.0, 0.0])
-    moved = size * carried + shift
-    one, other = (train(LearnedFeatures(5), stream, signs, risen=False, carried=units) for units in (carried, moved))
-    assert (one.layer.weight1[:, 4:] != 0).any()
-    assert torch.allclose(one.honest, other.honest, atol=1e-4)
-    assert torch.allclose(one.layer(stream, carried), other.layer(stream, moved), atol=1e-4)
-
-
-def test_a_unit_that_was_dead_says_nothing_when_it_comes_alive(short):
-    stream, signs = problem()
-    carried = torch.randn(90, 3, 4, generator=seeded(5), dtype=torch.float64)
-    carried[:, :, 3] = 0.0
-    layer = train(LearnedFeatures(5), stream, signs, risen=False, carried=carried).layer
-    assert (layer.weight1[:, 4:7] != 0).any()
-    alive = carried.clone()
-    alive[:, :, 3] = 1.0
-    assert torch.equal(layer(stream, alive), layer(stream, carried))
-
-
-def test_networks_that_need_carried_units_ask_for_them(short):
-    stream, signs = problem()
-    above = deep(stream, signs)[1]
-    with pytest.raises(ValueError, match="hidden units that the stream carries"):
-        above(stream)
-
-
-def test_copies_read_the_same_carried_units(short):
-    stream, signs = problem(60)
-    carried = torch.randn(60, 3, 4, generator=seeded(5), dtype=torch.float64)
-    weights = torch.ones_like(signs)
-    weights[[2, 40]] = 2
-    weighted = train(LearnedFeatures(8), stream, signs, apart(60), weights, risen=False, carried=carried)
-    index = torch.tensor(sorted([*range(60), 2, 40]))
-    folds = [slice(0, 21), slice(21, 41), slice(41, 62)]
-    grouping = Grouping(folds, index, index)
-    copied = train(LearnedFeatures(8), stream[index], signs[index], grouping, risen=False, carried=carried[index])
-    assert torch.allclose(copied.honest, weighted.honest[index], atol=1e-6)
-    assert torch.allclose(copied.layer(stream, carried), weighted.layer(stream, carried), atol=1e-6)
-
-
-def test_beside_a_rung_labels_that_carried_units_tell_are_still_trained():
-    bits, signs = rungs()
-    pairs = torch.stack([bits[:, 0] * bits[:, 1], bits[:, 2] * bits[:, 3]], dim=1)
-    labels = torch.cat([signs[:, :1], pairs.prod(1, keepdim=True)], dim=1)  # the second is the parity of four bits
-    known = torch.stack([torch.zeros(600), 0.8 * labels[:, 1]], dim=1)
-    carried = pairs[:, None].expand(600, 3, 2)
-    opinions = train(
-        LearnedFeatures(32, dropout=0.0), bits, labels, apart(600), estimates=known.double(), carried=carried
-    )
-    assert ((opinions.honest > 0) == (labels > 0)).double().mean(0).tolist() == pytest.approx([1, 1], abs=0.01)
-
-
-def test_a_missing_rung_is_found_among_what_is_carried(descents):
-    bits, signs = rungs()
-    products = torch.stack([bits[:, 0] * bits[:, 1], bits[:, 2] * bits[:, 3], bits[:, 4]], dim=1)
-    labels = torch.cat([signs[:, :1], products.sum(1, keepdim=True).sign()], dim=1)
-    carried = products[:, None].expand(600, 3, 3)
-    features = LearnedFeatures(32, dropout=0.0)
-    opinions = train(features, bits[:, [0, 1, 4]], labels, apart(600), carried=carried)
-    # The rung needs nothing else, and reads nothing else.
-    assert descents[-2:] == [(1, 60), (1, 60)]
-    used = opinions.layer.weight1.abs().amax(dim=1).gt(0), opinions.layer.weight1[:, 3:].abs().amax(dim=1).gt(0)
-    assert used[0].all(0).tolist() == [True] * 64
-    assert used[1].any(0).tolist() == [False] * 32 + [True] * 32
-    said = opinions.layer(bits[:, [0, 1, 4]], carried)
-    assert ((said > 0) == (labels > 0)).double().mean(0).tolist() == pytest.approx([1, 1], abs=0.01)
-
-
-def test_missing_rungs_are_learned_block_by_block(tmp_path, monkeypatch):
-    # Of a circuit's second layer half is annotated, of its first nothing: estimates of labels alone leave 18 % wrong.
+def test_deep_networks_learn_what_misses_a_rung(tmp_path):
+    # Of a circuit's second layer half is annotated, of its first nothing.
     teacher = CircuitTeacher.random(10, 3, 8, random_state=1)
     X = np.random.default_rng(1).permutation(np.array(list(product([-1.0, 1.0], repeat=10))))
     _, second, third = teacher.neurons(X)
     Y = np.hstack([second[:, :4], third])
     Y = Y[:, np.abs(Y.mean(axis=0)) < 0.9]
-    features = LearnedFeatures(128, dropout=0.0)
-    clf = RungwiseClassifier(features, n_folds=3, max_depth=5, random_state=1).fit(X[:500], Y[:500])
-    wrong = clf.predict(X[500:]) != Y[500:]
-    assert wrong.mean() < 0.1
-    error = clf.history_.groupby("block")["error_after"].mean()
-    assert error.loc[5] < 0.6 * error.loc[1]
+    wrong = {}
+    for n_layers in (1, 4):
+        features = LearnedFeatures(128, 0.0, n_layers)
+        clf = RungwiseClassifier(features, n_folds=3, max_depth=2, random_state=1).fit(X[:500], Y[:500])
+        wrong[n_layers] = (clf.predict(X[500:]) != Y[500:]).mean()
+    assert wrong[4] < 0.03
+    assert wrong[4] < 0.5 * wrong[1]
     rungwise.save(clf, tmp_path / "deep")
     loaded = rungwise.load(tmp_path / "deep")
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
-
-    # In chunks that count what is carried.
-    n_entries = 10 + clf.network_.n_carried
-    assert clf.network_.n_carried >= 3 * 128
-    sizes, network = [], clf.network_.forward
-    monkeypatch.setattr(estimator, "_CHUNK", 100 * n_entries)
-    monkeypatch.setattr(clf.network_, "forward", lambda x: (sizes.append(len(x)), network(x))[1])
-    np.testing.assert_allclose(clf.predict_proba(X), loaded.predict_proba(X), atol=1e-6)
-    assert sizes[:-1] == [100] * 10
 
 
 def test_entries_that_say_nothing_are_not_read(short):
@@ -440,21 +349,47 @@ def test_the_entry_that_matters_is_the_most_important():
     assert both.shape == (5, 2)
     assert (both >= 0).all()
     assert both.argmax(0).tolist() == [3, 1]
-    assert torch.equal(importance(torch.tensor([1])), both[:, [1]])
+    assert torch.allclose(importance(torch.tensor([1])), both[:, [1]])
 
 
-def test_importance_is_the_formula(short):
-    stream, signs = problem(60)
-    opinions = train(LearnedFeatures(3), stream, signs)
-    importance, layer = opinions.importance(torch.tensor([1])), opinions.layer
+def random_layer(n_entries, groups, n_nets=3):
+    """Return a layer whose groups of networks have such labels and numbers of layers."""
+    networks, n_labels = [], 1 + max(max(labels) for labels, _ in groups)
+    for labels, n_layers in groups:
+        zeros = Networks.zeros(n_nets, n_entries, 8, n_layers, len(labels)).weights
+        weights = Weights(*(0.3 * torch.randn(tensor.shape, generator=seeded(n_layers)).double() for tensor in zeros))
+        networks.append(Networks(torch.tensor(labels), weights))
+    return LearnedLayer(torch.full((n_labels,), 0.5).double(), networks, "clip")
+
+
+def test_slopes_are_those_of_small_steps():
+    layer, rows, step = random_layer(4, [([0, 3], 3), ([2], 1)]), problem(20)[0], 1e-6
+    labels = torch.tensor([2, 1, 3])
+    slopes = layer.squared_slopes(rows, labels)
+    assert slopes[:, 1].tolist() == [0] * 4  # has no network
     for entry in range(4):
-        variance = float(((stream[:, entry] - stream[:, entry].mean()) ** 2).sum() / 59)
-        paths = [
-            float(layer.weight1[net, entry, unit] ** 2 * layer.weight2[net, unit, 1] ** 2)
-            for net in range(3)
-            for unit in range(3)
-        ]
-        assert importance[entry, 0].item() == pytest.approx(variance * sum(paths) / 3)
+        moved = rows.clone()
+        moved[:, entry] += step
+        squares = torch.zeros(4, dtype=torch.float64)
+        for net in range(3):
+            after, before = (torch.logit(outputs(layer, inputs, net)) for inputs in (moved, rows))
+            squares += ((after - before) / step).square().mean(0) / 3
+        assert slopes[entry].tolist() == pytest.approx(squares[labels].tolist(), rel=1e-3)
+
+
+def test_importance_is_the_squared_slope_times_the_variance(short):
+    stream, signs = problem(120)
+    opinions = train(LearnedFeatures(8, n_layers=3), stream, signs)
+    rows = stream[(torch.arange(50) * 119 / 49).round().long()]
+    expected = stream.var(0)[:, None] * opinions.layer.squared_slopes(rows, torch.tensor([1, 0]))
+    assert torch.allclose(opinions.importance(torch.tensor([1, 0])), expected)
+
+
+def test_many_rows_are_told_a_few_at_a_time(monkeypatch):
+    layer, stream = random_layer(4, [([0, 3], 3), ([2], 1)]), problem(20)[0]
+    at_once = layer(stream)
+    monkeypatch.setattr(learned_layer, "_CHUNK", 7)
+    assert torch.allclose(layer(stream), at_once)
 
 
 def test_reproducible():
@@ -515,6 +450,7 @@ def test_linear_layer_is_the_stream():
     ("parameters", "reason"),
     [
         ({"width": 0}, "width must be a whole number of at least 1, however: width=0"),
+        ({"n_layers": 0}, "n_layers must be a whole number of at least 1, however: n_layers=0"),
         ({"dropout": 1.0}, "dropout must be a number of at least 0 and less than 1, however: dropout=1.0"),
         ({"dropout": -0.1}, "dropout must be"),
         ({"dropout": "half"}, "dropout must be"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rungwise.datasets import make_hierarchy
-from rungwise.features import LearnedLayer, LinearLayer, Opinions, RandomFeatures
+from rungwise.features import LinearLayer, Opinions, RandomFeatures
 from rungwise.fitting import layerwise
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.gate_search import GateSettings
@@ -13,9 +13,7 @@ from rungwise.fitting.layerwise import fit_layerwise
 from rungwise.fitting.losses import LOSSES, SquaredLoss
 from rungwise.fitting.proposals import make_proposals
 from rungwise.fitting.readout import PENALTIES
-from rungwise.fitting.training import Training
 from rungwise.hierarchy import find_levels
-from rungwise.network import Block, ResidualNetwork
 
 N_FOLDS = 4
 
@@ -171,29 +169,6 @@ def test_no_new_rung_is_looked_for_where_the_last_block_made_nothing_certain():
     aside = Aside()
     fit(x, noisy[:, None], features=[aside, RandomFeatures(64)], max_depth=2)
     assert [standing.risen for standing in aside.standings] == [True, False]
-
-
-def test_training_carries_what_a_block_hands_up_before_it_changes_estimates():
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(12, 2, generator=generator, dtype=torch.float64)
-    targets = torch.where(x[:, :1] > 0, 1.0, -1.0).double()
-    shapes = [(2, 3, 4), (2, 1, 4), (2, 4, 1), (2, 1, 1)], [(2, 3 + 4, 5), (2, 1, 5), (2, 5, 1), (2, 1, 1)]
-    below, above = (
-        LearnedLayer([torch.randn(shape, generator=generator, dtype=torch.float64) for shape in own], "clip")
-        for own in shapes
-    )
-    grouping = Grouping.apart([slice(0, 6), slice(6, 12)])
-    network = ResidualNetwork(2, 1)
-    training = Training(network, x, targets, torch.ones_like(targets), grouping, SquaredLoss(), generator, [])
-    entries, carried, reach = training.stream.entries.clone(), None, None
-    for layer in (below, above):
-        said = training.stream.estimates + 0.25 * targets
-        training.add(Block(layer, torch.zeros(0, 1).double(), torch.zeros(1).double()), said, {})
-        carried, reach = layer.carry(entries, carried), layer.reach(reach)
-        torch.testing.assert_close(training.stream.carried, carried)
-        torch.testing.assert_close(training.reach, reach)
-        assert not torch.equal(training.stream.entries, entries)
-        entries = training.stream.entries.clone()
 
 
 def test_labels_that_a_gate_settled_are_not_in_doubt_though_annotations_are_flipped():
