@@ -29,8 +29,8 @@ _ON_THE_WAY = (0.75, 0.35)
 LEAST_RUNG = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
-# Steps of one epoch where there are rows enough, and the batches that this gives. Small batches learn more from the
-# same rows.
+# Least steps of one epoch where there are rows enough, and the bounds of the batches that this gives. Small batches
+# learn more from the same rows.
 _STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 64
 
 

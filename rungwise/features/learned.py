@@ -32,8 +32,9 @@ class LearnedFeatures:
     estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
     label's logic from, and these errors would stay for all blocks above. A new rung is trained apart from labels that
     are half learned so, while others wait, as they may follow from it. If there is none, all labels in doubt are
-    trained, and at last all labels, by networks of one layer and by deep ones, which read all entries, or, if the last
-    block made labels nearly certain, entries without labels in doubt: of each label those are kept that know it best.
+    trained, and at last all labels, by networks of one layer and by deep ones, which read all entries, and, if the last
+    block made labels nearly certain, by others that read entries without labels in doubt: of each label those are kept
+    that know it best. Where labels are annotated in part, there is neither a search for a rung nor this second reading.
 
     When to stop, and which networks of a label are kept, is told by the honest error of all rows.
 

@@ -99,12 +99,9 @@ class Networks(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return the mean probability of each label, (n, n_some), for a stream of shape (n, n_entries)."""
-        weights, total = self.weights, stream.new_zeros(len(stream), len(self.labels))
-        for which in range(len(weights.bias1)):
-            net = weights.net(which)
-            for rows, own in zip(stream.split(_CHUNK), total.split(_CHUNK), strict=True):
-                own += torch.sigmoid(net.logits(rows))
-        return total / len(weights.bias1)
+        nets = [self.weights.net(which) for which in range(len(self.weights.bias1))]
+        chunks = stream.split(_CHUNK)
+        return torch.cat([torch.stack([torch.sigmoid(net.logits(rows)) for net in nets]).mean(0) for rows in chunks])
 
     def squared_slopes(self, rows: Tensor, which: Tensor) -> Tensor:
         """Return squared derivatives of logits by entries, (n_entries, n_asked), means over rows and networks.
@@ -172,5 +169,6 @@ class LearnedLayer(nn.Module):
         slopes = rows.new_zeros(rows.shape[1], len(self.frequency))
         for group in self.groups:
             asked = torch.isin(group.labels, labels)
-            slopes[:, group.labels[asked]] = group.squared_slopes(rows, asked)
+            if asked.any():
+                slopes[:, group.labels[asked]] = group.squared_slopes(rows, asked)
         return slopes[:, labels]

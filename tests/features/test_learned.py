@@ -17,7 +17,7 @@ from rungwise.features import (
     fold_networks,
     learned_layer,
 )
-from rungwise.features.fold_networks import FoldNetworks, Trained, share_out
+from rungwise.features.fold_networks import Examples, FoldNetworks, Trained, share_out
 from rungwise.features.learned_layer import Networks, Weights
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
@@ -110,13 +110,37 @@ def test_labels_of_a_fold_do_not_move_its_opinions(fold, short, monkeypatch):
     features = LearnedFeatures(8, n_layers=1)
     stream, signs = problem()
     rows = apart(90).folds[fold]
-    # The prior that all networks start from is of all rows: flips that keep it.
+    # What is believed of a label before the first block is its mean in all rows: flips that keep it.
     flipped = signs.clone()
     flipped[rows] = signs[rows].flip(0)
     before, after = (train(features, stream, labels) for labels in (signs, flipped))
     others = [row for row in range(90) if not rows.start <= row < rows.stop]
     assert torch.allclose(after.honest[rows], before.honest[rows], atol=1e-6)
     assert (after.honest[others] - before.honest[others]).abs().amax() > 1e-3
+
+
+@pytest.mark.parametrize("n_layers", [1, 4])
+def test_networks_have_not_seen_the_labels_of_their_fold(n_layers, short, monkeypatch):
+    # Whether a trial shows something, and which epoch is the best, is told by all folds.
+    monkeypatch.setattr(fold_networks, "_LEAST_PROGRESS", -1.0)
+    monkeypatch.setattr(fold_networks, "_TRIAL_EPOCHS", 1)
+    stream, signs = problem()
+    grouping, everything = apart(90), torch.ones(4, dtype=torch.bool)
+    flipped = signs.clone()
+    flipped[:30] *= -1
+    before, after = (
+        FoldNetworks(
+            Examples(stream.float(), (1 + labels.float()) / 2, torch.ones(90), grouping.fold),
+            everything,
+            8,
+            n_layers,
+            0.5,
+            seeded(7),
+        ).train(torch.ones(2, dtype=torch.bool))
+        for labels in (signs, flipped)
+    )
+    assert torch.allclose(after.honest[:30], before.honest[:30], atol=1e-6)
+    assert (after.honest[30:] - before.honest[30:]).abs().amax() > 1e-3
 
 
 def test_labels_that_show_nothing_keep_their_frequency():
@@ -390,6 +414,8 @@ def test_many_rows_are_told_a_few_at_a_time(monkeypatch):
     at_once = layer(stream)
     monkeypatch.setattr(learned_layer, "_CHUNK", 7)
     assert torch.allclose(layer(stream), at_once)
+    layer(stream.requires_grad_()).sum().backward()
+    assert (stream.grad.abs().amax(1) > 0).all()
 
 
 def test_reproducible():
