@@ -36,7 +36,8 @@ class LearnedFeatures:
     block made labels nearly certain, by others that read entries without labels in doubt: of each label those are kept
     that know it best. Where labels are annotated in part, there is neither a search for a rung nor this second reading.
 
-    When to stop, and which networks of a label are kept, is told by the honest error of all rows.
+    When to stop, and which networks of a label are kept, is told by the honest error of all rows. The deeper networks
+    are, the more levels a block learns at once, and the fewer `hierarchy_` shows.
 
     Parameters
     ----------
