@@ -1,17 +1,22 @@
 """Gradient descent on the networks of learned features: those of all folds side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from threading import Lock
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from rungwise.features.affine import Affine
 from rungwise.features.learned_layer import LearnedLayer, Networks, Weights
 from rungwise.features.opinions import nearly_certain
 
-# Steps are shorter the deeper the networks.
+# Steps are shorter the deeper the networks, and the wider from some width on: the more weights move an output at once.
 _LEARNING_RATE, _WEIGHT_DECAY = 8e-3, 0.1
+_WIDE = 256
 # Initial weights as a share of those that keep the scale of what they read: from small ones hidden units turn to what
 # labels need, from large ones the readout finds it in whatever directions they have.
 _INITIAL = 0.1
@@ -30,8 +35,8 @@ LEAST_RUNG = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
 # Least steps of one epoch where there are rows enough, and the bounds of the batches that this gives. Small batches
-# learn more from the same rows.
-_STEPS, _MIN_BATCH, _MAX_BATCH = 12, 16, 64
+# learn more from the same rows, larger ones from many rows in the same time.
+_STEPS, _MIN_BATCH, _MAX_BATCH, _MAX_BATCH_MANY_ROWS = 12, 16, 64, 128
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,27 @@ def share_out(groups: Sequence[Trained], n_labels: int) -> list[Trained]:
     return [group for group in shared if len(group.labels)]
 
 
+_ROUNDING = Lock()
+
+
+@contextmanager
+def _rounded_factors() -> Iterator[None]:
+    """Let factors of matrix products be rounded to bfloat16 where the processor gains by it, unless the user decided.
+
+    The setting is one of the whole process: one training at a time.
+    """
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    with _ROUNDING:
+        if matmul.fp32_precision != "none":
+            yield
+            return
+        matmul.fp32_precision = "bf16"
+        try:
+            yield
+        finally:
+            matmul.fp32_precision = "none"
+
+
 class FoldNetworks:
     """All folds' networks side by side, in batched matrix products.
 
@@ -117,11 +143,13 @@ class FoldNetworks:
         stream, positives = examples.entries[:, reading], examples.positives
         self.stream, self.positives, self.net = stream, positives, examples.fold
         self.row_weights = examples.weights / examples.weights.mean()
-        self.max_epochs = _MAX_EPOCHS_MANY_ROWS if len(stream) >= _MANY_ROWS else _MAX_EPOCHS
+        many = len(stream) >= _MANY_ROWS
+        self.max_epochs = _MAX_EPOCHS_MANY_ROWS if many else _MAX_EPOCHS
         self.n_nets = int(self.net.max()) + 1
         self.rows = [(self.net != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
         self.n_used = min(len(rows) for rows in self.rows)
-        self.batch = max(_MIN_BATCH, min(_MAX_BATCH, self.n_used // _STEPS))
+        max_batch = _MAX_BATCH_MANY_ROWS if many else _MAX_BATCH
+        self.batch = max(_MIN_BATCH, min(max_batch, self.n_used // _STEPS))
         # Each net begins at the labels' frequencies in the rows that it may see.
         seen = self.row_weights * (self.net != torch.arange(self.n_nets, device=stream.device)[:, None])
         share = (seen @ positives) / seen.sum(1, keepdim=True).clamp(min=torch.finfo(seen.dtype).tiny)
@@ -131,19 +159,15 @@ class FoldNetworks:
 
     def _start(self, labels: Tensor) -> Trained:
         """Return networks of some labels as they begin, which know hardly more than their frequencies."""
-        n_nets, width, n_inner = self.n_nets, self.width, self.n_layers - 1
+        n_nets, width = self.n_nets, self.width
 
-        def draw(*shape: int) -> Tensor:
-            return (_INITIAL * torch.randn(shape, generator=self.generator) / shape[-2] ** 0.5).to(self.stream.device)
+        def draw(n_in: int, n_out: int) -> Tensor:
+            weight = _INITIAL * torch.randn(n_nets, n_in, n_out, generator=self.generator) / n_in**0.5
+            return weight.to(self.stream.device)
 
-        weights = Weights(
-            draw(n_nets, self.stream.shape[1], width),
-            self.stream.new_zeros(n_nets, 1, width),
-            draw(n_nets, n_inner, width, width),
-            self.stream.new_zeros(n_nets, n_inner, 1, width),
-            draw(n_nets, width, len(labels)),
-            self.prior[..., labels],
-        )
+        sizes = pairwise([self.stream.shape[1], *[width] * self.n_layers])
+        hidden = [Affine(draw(n_in, n_out), self.stream.new_zeros(n_nets, 1, n_out)) for n_in, n_out in sizes]
+        weights = Weights((*hidden, Affine(draw(width, len(labels)), self.prior[..., labels])))
         return Trained(labels, weights, self.frequency[:, labels], self.loss_of_frequency[labels])
 
     def climb(self, loss_before: Tensor, doubted: Tensor) -> list[Trained]:
@@ -202,46 +226,43 @@ class FoldNetworks:
     def _finish(self, trial: Trained) -> Trained:
         """Train to the end, and return networks with rows of W1 for all entries."""
         trained = self._descend(trial, self.max_epochs) if len(trial.labels) else trial
-        own = trained.weights.weight1
+        (own, bias1), *others = trained.weights.maps
         weight1 = own.new_zeros(self.n_nets, len(self.reading), self.width)
         weight1[:, self.reading] = own
-        return replace(trained, weights=trained.weights._replace(weight1=weight1))
+        return replace(trained, weights=Weights((Affine(weight1, bias1), *others)))
 
     @torch.enable_grad()
     def _descend(self, start: Trained, n_epochs: int) -> Trained:
         """Train on some labels until their honest loss falls no more, with shorter steps each time that it stands."""
         positives = self.positives[:, start.labels]
         settled = _SETTLED * float(self.loss_of_frequency[start.labels].mean())
-        weights = Weights(*(tensor.clone().requires_grad_() for tensor in start.weights))
-        rate = _LEARNING_RATE / (1 + weights.inner_weight.shape[1]) ** 0.5
-        optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=_WEIGHT_DECAY, fused=True)
+        weights = Weights(tuple(affine.to_be_trained() for affine in start.weights.maps))
+        rate = _LEARNING_RATE / self.n_layers**0.5 / max(1.0, self.width / _WIDE)
+        optimiser = torch.optim.AdamW(weights.tensors, lr=rate, weight_decay=_WEIGHT_DECAY, fused=True)
         best_loss, n_standing, n_shortened = float("inf"), 0, 0
-        for _ in range(n_epochs):
-            orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
-            for rows in orders.split(self.batch, dim=1):
-                optimiser.zero_grad()
-                self._loss(weights, positives, rows.to(self.stream.device)).backward()
-                optimiser.step()
-            honest = self._honest(weights)
-            losses = self._losses(honest, positives)
-            loss = float(losses.mean())
-            n_standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else n_standing + 1
-            if loss < best_loss:
-                best_loss = loss
-                detached = Weights(*(tensor.detach().clone() for tensor in weights))
-                best = Trained(start.labels, detached, honest, losses)
-            if best_loss <= settled:
-                break
-            if n_standing >= _PATIENCE:
-                if n_shortened == _SHORTENINGS:
+        with _rounded_factors():
+            for _ in range(n_epochs):
+                orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
+                for rows in orders.split(self.batch, dim=1):
+                    self._loss(weights, positives, rows.to(self.stream.device)).backward()
+                    optimiser.step()
+                loss = float(self._losses(self._honest(weights), positives).mean())
+                n_standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else n_standing + 1
+                if loss < best_loss:
+                    best_loss, best = loss, weights.each(lambda tensor: tensor.detach().clone())
+                if best_loss <= settled:
                     break
-                n_standing, n_shortened = 0, n_shortened + 1
-                for group in optimiser.param_groups:
-                    group["lr"] *= _SHORTENED
-                with torch.no_grad():
-                    for tensor, value in zip(weights, best.weights, strict=True):
-                        tensor.copy_(value)
-        return best
+                if n_standing >= _PATIENCE:
+                    if n_shortened == _SHORTENINGS:
+                        break
+                    n_standing, n_shortened = 0, n_shortened + 1
+                    for group in optimiser.param_groups:
+                        group["lr"] *= _SHORTENED
+                    with torch.no_grad():
+                        for tensor, value in zip(weights.tensors, best.tensors, strict=True):
+                            tensor.copy_(value)
+        honest = self._honest(best)
+        return Trained(start.labels, best, honest, self._losses(honest, positives))
 
     def _permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator)
@@ -264,7 +285,7 @@ class FoldNetworks:
 
     @torch.no_grad()
     def _honest(self, weights: Weights) -> Tensor:
-        honest = self.stream.new_empty(len(self.stream), weights.bias2.shape[2])
+        honest = self.stream.new_empty(len(self.stream), weights.maps[-1].bias.shape[2])
         for which in range(self.n_nets):
             rows = self.net == which
             honest[rows] = torch.sigmoid(weights.net(which).logits(self.stream[rows]))

@@ -1,63 +1,67 @@
 """The hidden layer of learned features: residual networks of the stream, one for each fold."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import jacrev
 from torch.nn.functional import layer_norm
 
+from rungwise.features.affine import Affine
 from rungwise.features.opinions import express
 
 # Rows whose hidden units are held at a time.
 _CHUNK = 4096
 
 
-class Weights(NamedTuple):
-    """The weights of networks for the same labels, batched along the first dimension, which a single one does without.
-
-    The first hidden layer is z_1 = relu(x W1 + b1); each further one adds to it, z_{k+1} = z_k + relu(z̄_k V_k + c_k),
-    where z̄ is z after layer normalisation without weights. The logits are z W2 + b2.
+@dataclass(frozen=True)
+class Weights:
+    """The weights of networks for the same labels.
 
     Attributes
     ----------
-    weight1 : Tensor of shape (n_nets, n_entries, width)
-    bias1 : Tensor of shape (n_nets, 1, width)
-    inner_weight : Tensor of shape (n_nets, n_layers - 1, width, width)
-    inner_bias : Tensor of shape (n_nets, n_layers - 1, 1, width)
-    weight2 : Tensor of shape (n_nets, width, n_labels)
-    bias2 : Tensor of shape (n_nets, 1, n_labels)
+    maps : tuple of Affine
+        That of the first hidden layer, z_1 = relu(x W1 + b1); one of each further one, which adds to it,
+        z_{k+1} = z_k + relu(z̄_k V_k + c_k), where z̄ is z after layer normalisation without weights; and that of the
+        logits, z W2 + b2.
     """
 
-    weight1: Tensor
-    bias1: Tensor
-    inner_weight: Tensor
-    inner_bias: Tensor
-    weight2: Tensor
-    bias2: Tensor
+    maps: tuple[Affine, ...]
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> "Weights":
+        """Return what a function makes of every tensor."""
+        return Weights(tuple(Affine(function(weight), function(bias)) for weight, bias in self.maps))
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors, one after another."""
+        return [tensor for affine in self.maps for tensor in affine]
 
     def net(self, which: int) -> "Weights":
         """Return the weights of a single network."""
-        return Weights(*(tensor[which] for tensor in self))
+        return self.each(lambda tensor: tensor[which])
 
     def of(self, which: Tensor) -> "Weights":
         """Return the weights of networks of some of the labels, given as a mask."""
-        return self._replace(weight2=self.weight2[..., which], bias2=self.bias2[..., which])
+        *hidden, (weight2, bias2) = self.maps
+        return Weights((*hidden, Affine(weight2[..., which], bias2[..., which])))
 
     def logits(self, rows: Tensor, drop: Callable[[Tensor], Tensor] = lambda units: units) -> Tensor:
         """Return the logits, (n_nets, n, n_labels), for rows of shape (n_nets, n, n_entries).
 
         ``drop`` is what dropout leaves of a layer's hidden units.
         """
-        return self.hidden_units(rows, drop) @ self.weight2 + self.bias2
+        return self.maps[-1](self.hidden_units(rows, drop))
 
     def hidden_units(self, rows: Tensor, drop: Callable[[Tensor], Tensor] = lambda units: units) -> Tensor:
         """Return those of the last layer, (n_nets, n, width)."""
-        units = drop(torch.relu(rows @ self.weight1 + self.bias1))
-        for layer in range(self.inner_weight.shape[-3]):
-            weight, bias = self.inner_weight[..., layer, :, :], self.inner_bias[..., layer, :, :]
-            units = units + drop(torch.relu(layer_norm(units, units.shape[-1:]) @ weight + bias))
+        first, *inner = self.maps[:-1]
+        units = drop(torch.relu(first(rows)))
+        for affine in inner:
+            units = units + drop(torch.relu(affine(layer_norm(units, units.shape[-1:]))))
         return units
 
 
@@ -75,31 +79,33 @@ class Networks(nn.Module):
     def __init__(self, labels: Tensor, weights: Weights) -> None:
         super().__init__()
         self.register_buffer("labels", labels)
-        for name, tensor in weights._asdict().items():
-            self.register_buffer(name, tensor)
+        self.n_maps = len(weights.maps)
+        for index, affine in enumerate(weights.maps):
+            self.register_buffer(f"weight{index}", affine.weight)
+            self.register_buffer(f"bias{index}", affine.bias)
 
     @property
     def weights(self) -> Weights:
         """The weights of all networks."""
-        return Weights(*(getattr(self, name) for name in Weights._fields))
+        names = [(f"weight{index}", f"bias{index}") for index in range(self.n_maps)]
+        return Weights(tuple(Affine(getattr(self, weight), getattr(self, bias)) for weight, bias in names))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """What `zeros` needs: n_nets, n_entries, width, n_layers and n_some."""
-        weights = self.weights
-        return *weights.weight1.shape, weights.inner_weight.shape[1] + 1, len(self.labels)
+        return *self.weights.maps[0].weight.shape, self.n_maps - 1, len(self.labels)
 
     @classmethod
     def zeros(cls, n_nets: int, n_entries: int, width: int, n_layers: int, n_some: int) -> "Networks":
         """Return networks to be filled by ``load_state_dict``."""
-        inner = (n_nets, n_layers - 1)
-        shapes = (n_nets, n_entries, width), (n_nets, 1, width), (*inner, width, width), (*inner, 1, width)
-        weights = Weights(*map(torch.zeros, (*shapes, (n_nets, width, n_some), (n_nets, 1, n_some))))
-        return cls(torch.zeros(n_some, dtype=torch.long), weights)
+        sizes = pairwise([n_entries, *[width] * n_layers, n_some])
+        maps = [Affine(torch.zeros(n_nets, n_in, n_out), torch.zeros(n_nets, 1, n_out)) for n_in, n_out in sizes]
+        return cls(torch.zeros(n_some, dtype=torch.long), Weights(tuple(maps)))
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return the mean probability of each label, (n, n_some), for a stream of shape (n, n_entries)."""
-        nets = [self.weights.net(which) for which in range(len(self.weights.bias1))]
+        weights = self.weights
+        nets = [weights.net(which) for which in range(len(weights.maps[0].weight))]
         chunks = stream.split(_CHUNK)
         return torch.cat([torch.stack([torch.sigmoid(net.logits(rows)) for net in nets]).mean(0) for rows in chunks])
 
@@ -114,12 +120,13 @@ class Networks(nn.Module):
         """
         weights = self.weights
         total = rows.new_zeros(rows.shape[1], int(which.sum()))
-        for index, weight2 in enumerate(weights.weight2[..., which]):
+        weight2s = weights.maps[-1].weight[..., which]
+        for index, weight2 in enumerate(weight2s):
             # Labels may be many more than hidden units.
             slopes_of_units = jacrev(weights.net(index).hidden_units)
             for row in rows:
                 total += (slopes_of_units(row[None])[0, :, 0].T @ weight2).square()
-        return total / (len(rows) * len(weights.weight2))
+        return total / (len(rows) * len(weight2s))
 
 
 class LearnedLayer(nn.Module):

@@ -17,6 +17,7 @@ from rungwise.features import (
     fold_networks,
     learned_layer,
 )
+from rungwise.features.affine import Affine
 from rungwise.features.fold_networks import Examples, FoldNetworks, Trained, share_out
 from rungwise.features.learned_layer import Networks, Weights
 from rungwise.fitting.folds import Grouping
@@ -71,10 +72,9 @@ def outputs(layer, stream, which):
     """Return the probabilities of the networks of one fold."""
     probability = layer.frequency.expand(len(stream), -1).clone()
     for group in layer.groups:
-        weights = [getattr(group, name)[which] for name in Weights._fields]
-        weight1, bias1, inner_weight, inner_bias, weight2, bias2 = weights
+        (weight1, bias1), *inner, (weight2, bias2) = group.weights.net(which).maps
         units = (stream @ weight1 + bias1).clamp(min=0)
-        for weight, bias in zip(inner_weight, inner_bias, strict=True):
+        for weight, bias in inner:
             centred = units - units.mean(1, keepdim=True)
             scaled = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
             units = units + (scaled @ weight + bias).clamp(min=0)
@@ -254,18 +254,17 @@ def test_labels_annotated_in_part_do_not_wait():
 
 @pytest.mark.parametrize("follows", [True, False])
 def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows, descents):
-    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
+    stream = torch.randn(800, 4, generator=seeded(0), dtype=torch.float64)
     signs = torch.where(stream[:, :1] > 0, 1.0, -1.0).double()
-    wrong = torch.rand(400, 1, generator=seeded(1)) < 0.3
+    wrong = torch.rand(800, 1, generator=seeded(1)) < 0.3
     estimates = torch.where(wrong, -0.4, 0.4) * signs
     rest = stream if follows else stream[:, 1:]
     entries = torch.cat([rest, estimates], dim=1)
     clear = torch.ones(entries.shape[1], dtype=torch.bool)
     clear[-1] = False
     features = LearnedFeatures(32, dropout=0.0)
-    opinions = train(features, entries, signs, apart(400), estimates=estimates, readings=[clear])
-    assert descents[-1] == (1, 60)
-    assert (descents[-2] == (1, 30)) == follows
+    opinions = train(features, entries, signs, apart(800), estimates=estimates, readings=[clear])
+    assert (descents[-2:] == [(1, 30), (1, 60)]) == follows
     importance = opinions.importance(torch.tensor([0]))[:, 0]
     assert (importance[-1] == 0) == follows
     assert importance.argmax() == (0 if follows else len(importance) - 1)
@@ -289,7 +288,7 @@ def test_labels_without_a_rung_are_trained_without_what_is_in_doubt_if_there_is_
 
 def test_every_label_is_left_to_the_networks_that_know_it_best():
     def trained(labels, losses):
-        weights = Weights(*(torch.zeros(1, 1, 1, len(labels)) for _ in Weights._fields))
+        weights = Weights((Affine(torch.zeros(1, 1, len(labels)), torch.zeros(1, 1, len(labels))),))
         return Trained(torch.tensor(labels), weights, torch.tensor([losses]), torch.tensor(losses))
 
     groups = [trained([0, 2, 3], [0.1, 0.4, 0.2]), trained([2, 3, 4], [0.3, 0.3, 0.5]), trained([2], [0.6])]
@@ -298,26 +297,51 @@ def test_every_label_is_left_to_the_networks_that_know_it_best():
     for group, losses in zip(shared, ([0.1, 0.2], [0.3, 0.5]), strict=True):
         assert group.loss.tolist() == pytest.approx(losses)
         assert group.honest.shape == (1, 2)
-        assert group.weights.weight2.shape[-1] == 2
+        assert group.weights.maps[-1].weight.shape[-1] == 2
 
 
 def test_deep_networks_learn_what_misses_a_rung(tmp_path):
-    # Of a circuit's second layer half is annotated, of its first nothing.
-    teacher = CircuitTeacher.random(10, 3, 8, random_state=1)
-    X = np.random.default_rng(1).permutation(np.array(list(product([-1.0, 1.0], repeat=10))))
-    _, second, third = teacher.neurons(X)
-    Y = np.hstack([second[:, :4], third])
+    # Of a circuit's third layer three neurons are annotated, of the first two nothing.
+    teacher = CircuitTeacher.random(10, 4, 8, random_state=2)
+    X = np.random.default_rng(2).permutation(np.array(list(product([-1.0, 1.0], repeat=10))))
+    *_, third, fourth = teacher.neurons(X)
+    Y = np.hstack([third[:, :3], fourth])
     Y = Y[:, np.abs(Y.mean(axis=0)) < 0.9]
     wrong = {}
     for n_layers in (1, 4):
         features = LearnedFeatures(128, 0.0, n_layers)
-        clf = RungwiseClassifier(features, n_folds=3, max_depth=2, random_state=1).fit(X[:500], Y[:500])
-        wrong[n_layers] = (clf.predict(X[500:]) != Y[500:]).mean()
-    assert wrong[4] < 0.03
-    assert wrong[4] < 0.5 * wrong[1]
+        clf = RungwiseClassifier(features, n_folds=3, max_depth=2, random_state=1).fit(X[:700], Y[:700])
+        wrong[n_layers] = (clf.predict(X[700:]) != Y[700:]).mean()
+    assert wrong[4] < 0.04
+    assert wrong[4] < 0.4 * wrong[1]
     rungwise.save(clf, tmp_path / "deep")
     loaded = rungwise.load(tmp_path / "deep")
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.fixture
+def matmul():
+    """Return the settings of matrix products, which become again what they are now."""
+    settings = torch.backends.mkldnn.matmul
+    before = settings.fp32_precision
+    yield settings
+    settings.fp32_precision = before
+
+
+@pytest.mark.parametrize("chosen", ["none", "ieee"])
+def test_products_are_rounded_in_training_alone_and_if_the_user_has_not_decided(chosen, short, matmul, monkeypatch):
+    matmul.fp32_precision = chosen
+    found = []
+    loss = FoldNetworks._loss
+
+    def noting(*arguments):
+        found.append(matmul.fp32_precision)
+        return loss(*arguments)
+
+    monkeypatch.setattr(FoldNetworks, "_loss", noting)
+    train(LearnedFeatures(4), *problem())
+    assert set(found) == {"bf16" if chosen == "none" else "ieee"}
+    assert matmul.fp32_precision == chosen
 
 
 def test_entries_that_say_nothing_are_not_read(short):
@@ -381,7 +405,7 @@ def random_layer(n_entries, groups, n_nets=3):
     networks, n_labels = [], 1 + max(max(labels) for labels, _ in groups)
     for labels, n_layers in groups:
         zeros = Networks.zeros(n_nets, n_entries, 8, n_layers, len(labels)).weights
-        weights = Weights(*(0.3 * torch.randn(tensor.shape, generator=seeded(n_layers)).double() for tensor in zeros))
+        weights = zeros.each(lambda tensor: 0.3 * torch.randn(tensor.shape, generator=seeded(7)).double())
         networks.append(Networks(torch.tensor(labels), weights))
     return LearnedLayer(torch.full((n_labels,), 0.5).double(), networks, "clip")
 
