@@ -20,13 +20,16 @@ class Affine(NamedTuple):
 
     def __call__(self, units: Tensor) -> Tensor:
         """Return what becomes of units of shape (n_nets, n, n_in), (n_nets, n, n_out)."""
-        if self.weight.grad is None:
+        if not self.weight.is_leaf or self.weight.grad is None:
             return units @ self.weight + self.bias
         product: Tensor = _ProductInPlace.apply(units, self.weight, self.bias)
         return product
 
     def to_be_trained(self) -> "Affine":
-        """Return a copy of which every backward pass overwrites the gradients."""
+        """Return a copy of which every backward pass overwrites the gradients.
+
+        It is one of networks side by side, and is used once in a pass.
+        """
         copies = [tensor.clone().requires_grad_() for tensor in self]
         for tensor in copies:
             tensor.grad = torch.zeros_like(tensor)
@@ -41,13 +44,12 @@ class _ProductInPlace(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, units: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(units)
-        ctx.affine = Affine(weight, bias)
+        ctx.save_for_backward(units, weight, bias)
         return torch.baddbmm(bias, units, weight)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
-        (units,), (weight, bias) = ctx.saved_tensors, ctx.affine
+        units, weight, bias = ctx.saved_tensors
         torch.bmm(units.mT, gradient, out=weight.grad)
         torch.sum(gradient, 1, keepdim=True, out=bias.grad)
         return (gradient @ weight.mT if ctx.needs_input_grad[0] else None), None, None

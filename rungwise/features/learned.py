@@ -24,8 +24,10 @@ _ROWS_OF_SLOPES = 50
 class LearnedFeatures:
     """The feature map that trains residual networks for every block.
 
-    AdamW on the logistic loss, from small weights, with dropout. When the honest rows gain no more, steps become
-    shorter, and at last training stops.
+    AdamW on the logistic loss, from small weights, with dropout and a weight decay that forgets within some hundred
+    steps. When the honest rows gain no more, or most epochs are over, steps become shorter, and at last training stops.
+    On processors with matrix units for bfloat16, factors of the products of wide networks are rounded while they train;
+    ``torch.backends.mkldnn.matmul.fp32_precision = "ieee"`` forbids it.
 
     Networks first look for a new rung: labels that become nearly certain from x and the labels that became so last, or
     else from x and all that are so. The more a network reads, the more examples it needs; and one that also read

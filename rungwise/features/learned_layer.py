@@ -80,14 +80,14 @@ class Networks(nn.Module):
         super().__init__()
         self.register_buffer("labels", labels)
         self.n_maps = len(weights.maps)
-        for index, affine in enumerate(weights.maps):
+        for index, affine in enumerate(weights.maps, start=1):
             self.register_buffer(f"weight{index}", affine.weight)
             self.register_buffer(f"bias{index}", affine.bias)
 
     @property
     def weights(self) -> Weights:
         """The weights of all networks."""
-        names = [(f"weight{index}", f"bias{index}") for index in range(self.n_maps)]
+        names = [(f"weight{index}", f"bias{index}") for index in range(1, self.n_maps + 1)]
         return Weights(tuple(Affine(getattr(self, weight), getattr(self, bias)) for weight, bias in names))
 
     @property

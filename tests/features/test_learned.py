@@ -328,20 +328,69 @@ def matmul():
     settings.fp32_precision = before
 
 
-@pytest.mark.parametrize("chosen", ["none", "ieee"])
-def test_products_are_rounded_in_training_alone_and_if_the_user_has_not_decided(chosen, short, matmul, monkeypatch):
+@pytest.mark.parametrize(
+    ("gains", "width", "chosen", "expected"),
+    [
+        (True, 256, "none", "bf16"),
+        (True, 255, "none", "none"),
+        (True, 256, "ieee", "ieee"),
+        (False, 256, "none", "none"),
+    ],
+)
+def test_products_are_rounded_while_wide_networks_train(gains, width, chosen, expected, short, matmul, monkeypatch):
     matmul.fp32_precision = chosen
-    found = []
-    loss = FoldNetworks._loss
+    monkeypatch.setattr(fold_networks, "_gains_by_rounding", lambda: gains)
+    found = {"_loss": [], "_honest": []}
+    for name, precisions in found.items():
+        inner = getattr(FoldNetworks, name)
 
-    def noting(*arguments):
-        found.append(matmul.fp32_precision)
-        return loss(*arguments)
+        def noting(*arguments, inner=inner, precisions=precisions):
+            precisions.append(matmul.fp32_precision)
+            return inner(*arguments)
 
-    monkeypatch.setattr(FoldNetworks, "_loss", noting)
-    train(LearnedFeatures(4), *problem())
-    assert set(found) == {"bf16" if chosen == "none" else "ieee"}
+        monkeypatch.setattr(FoldNetworks, name, noting)
+    train(LearnedFeatures(width), *problem())
+    assert set(found["_loss"]) == {expected}
+    # What the networks say in the end is not rounded.
+    assert found["_honest"][-1] == chosen
     assert matmul.fp32_precision == chosen
+
+
+def test_products_are_not_rounded_after_an_error(matmul, monkeypatch):
+    matmul.fp32_precision = "none"
+    monkeypatch.setattr(fold_networks, "_gains_by_rounding", lambda: True)
+    with pytest.raises(ValueError, match="amiss"), fold_networks._rounded_factors():
+        raise ValueError("amiss")
+    assert matmul.fp32_precision == "none"
+
+
+def test_last_epochs_have_shorter_steps(monkeypatch):
+    monkeypatch.setattr(fold_networks, "_PATIENCE", 1000)
+    monkeypatch.setattr(fold_networks, "_SETTLED", 0.0)
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def noting(optimiser, *arguments):
+        rates.append([group["lr"] for group in optimiser.param_groups])
+        return step(optimiser, *arguments)
+
+    stream, signs = problem()
+    examples = Examples(stream.float(), (1 + signs.float()) / 2, torch.ones(90), apart(90).fold)
+    networks = FoldNetworks(examples, torch.ones(4, dtype=torch.bool), 8, 4, 0.0, seeded(7))
+    monkeypatch.setattr(torch.optim.AdamW, "step", noting)
+    networks._descend(networks._start(torch.arange(2)), 10)
+    n_steps = len(rates) // 10
+    expected = [0.004] * 8 * n_steps + [0.0008] * 2 * n_steps
+    assert rates == [pytest.approx([rate, rate]) for rate in expected]
+
+
+def test_rare_labels_keep_their_frequency():
+    stream = torch.randn(2000, 4, generator=seeded(0), dtype=torch.float64)
+    signs = torch.where(stream[:, :1] + stream[:, 1:2] > 2.9, 1.0, -1.0).double()
+    honest = train(LearnedFeatures(64), stream, signs, apart(2000)).honest
+    frequency = (1 + signs.mean()) / 2
+    assert 0.01 < frequency < 0.03
+    assert ((1 + honest.mean()) / 2).item() == pytest.approx(frequency.item(), rel=0.2)
 
 
 def test_entries_that_say_nothing_are_not_read(short):
