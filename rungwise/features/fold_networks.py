@@ -1,10 +1,9 @@
 """Gradient descent on the networks of learned features: those of all folds side by side."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from rungwise.features.affine import Affine
 from rungwise.features.learned_layer import LearnedLayer, Networks, Weights
 from rungwise.features.opinions import nearly_certain
+from rungwise.features.rounding import rounded_factors
 
 # Steps are shorter the deeper the networks, and the wider from some width on: the more weights move an output at once.
 # From that width on rounded products are faster, too (at 256 units by 15 %, at 64 slower by a third).
@@ -96,30 +96,6 @@ def share_out(groups: Sequence[Trained], n_labels: int) -> list[Trained]:
     best = losses.argmin(0)
     shared = [group.of(best[group.labels] == which) for which, group in enumerate(groups)]
     return [group for group in shared if len(group.labels)]
-
-
-def _gains_by_rounding() -> bool:
-    # Without matrix units the rounding products are slower than the others.
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16", False))
-
-
-@contextmanager
-def _rounded_factors() -> Iterator[None]:
-    """Let factors of matrix products be rounded to bfloat16 on processors that gain by it, unless the user decided.
-
-    The setting is one of the whole process: products in other threads are rounded meanwhile, too.
-    """
-    matmul = torch.backends.mkldnn.matmul if _gains_by_rounding() else None  # type: ignore[attr-defined]
-    if matmul is None or matmul.fp32_precision != "none":
-        yield
-        return
-    matmul.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        if matmul.fp32_precision == "bf16":
-            matmul.fp32_precision = "none"
 
 
 class FoldNetworks:
@@ -252,7 +228,7 @@ class FoldNetworks:
         optimiser = torch.optim.AdamW(parts, lr=rate, fused=True)
         best_loss, best = float("inf"), start.weights
         n_standing, n_shortened = 0, 0
-        with _rounded_factors() if self.width >= _WIDE else nullcontext():
+        with rounded_factors() if self.width >= _WIDE else nullcontext():
             for epoch in range(1, n_epochs + 1):
                 orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
                 for rows in orders.split(self.batch, dim=1):

@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from itertools import product
 
 import numpy as np
@@ -319,49 +320,28 @@ def test_deep_networks_learn_what_misses_a_rung(tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
 
 
-@pytest.fixture
-def matmul():
-    """Return the settings of matrix products, which become again what they are now."""
-    settings = torch.backends.mkldnn.matmul
-    before = settings.fp32_precision
-    yield settings
-    settings.fp32_precision = before
+@pytest.mark.parametrize("width", [255, 256])
+def test_products_are_rounded_while_wide_networks_train(width, short, monkeypatch):
+    @contextmanager
+    def rounding():
+        inside.append(True)
+        yield
+        inside.pop()
 
-
-@pytest.mark.parametrize(
-    ("gains", "width", "chosen", "expected"),
-    [
-        (True, 256, "none", "bf16"),
-        (True, 255, "none", "none"),
-        (True, 256, "ieee", "ieee"),
-        (False, 256, "none", "none"),
-    ],
-)
-def test_products_are_rounded_while_wide_networks_train(gains, width, chosen, expected, short, matmul, monkeypatch):
-    matmul.fp32_precision = chosen
-    monkeypatch.setattr(fold_networks, "_gains_by_rounding", lambda: gains)
-    found = {"_loss": [], "_honest": []}
-    for name, precisions in found.items():
+    inside, found = [], {"_loss": [], "_honest": []}
+    monkeypatch.setattr(fold_networks, "rounded_factors", rounding)
+    for name, rounded in found.items():
         inner = getattr(FoldNetworks, name)
 
-        def noting(*arguments, inner=inner, precisions=precisions):
-            precisions.append(matmul.fp32_precision)
+        def noting(*arguments, inner=inner, rounded=rounded):
+            rounded.append(bool(inside))
             return inner(*arguments)
 
         monkeypatch.setattr(FoldNetworks, name, noting)
     train(LearnedFeatures(width), *problem())
-    assert set(found["_loss"]) == {expected}
+    assert set(found["_loss"]) == {width == 256}
     # What the networks say in the end is not rounded.
-    assert found["_honest"][-1] == chosen
-    assert matmul.fp32_precision == chosen
-
-
-def test_products_are_not_rounded_after_an_error(matmul, monkeypatch):
-    matmul.fp32_precision = "none"
-    monkeypatch.setattr(fold_networks, "_gains_by_rounding", lambda: True)
-    with pytest.raises(ValueError, match="amiss"), fold_networks._rounded_factors():
-        raise ValueError("amiss")
-    assert matmul.fp32_precision == "none"
+    assert not found["_honest"][-1]
 
 
 def test_last_epochs_have_shorter_steps(monkeypatch):
