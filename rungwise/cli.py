@@ -125,15 +125,14 @@ def fit(
 
     import rungwise
 
-    depth: dict[str, Any] = {} if max_depth is None else {"max_depth": max_depth}
     model = rungwise.RungwiseClassifier(
         features=features.value,
         effort=effort.value,
         coherent=coherent,
+        max_depth=max_depth,
         random_state=seed,
         device=device,
         verbose=0 if quiet else 1,
-        **depth,
     )
     model.fit(parts.features, parts.labels, sample_weight=parts.weight, groups=parts.groups)
     rungwise.save(model, output, overwrite=force)

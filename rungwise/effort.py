@@ -15,6 +15,14 @@ from rungwise.fitting.gate_search import GateSettings
 
 EFFORTS = ("low", "medium", "high")
 
+# Low effort stops while blocks may still gain: later ones cost as much, and give next to nothing on most tables.
+_MOST_BLOCKS, _MOST_AT_LOW_EFFORT = 500, 4
+
+
+def most_blocks(features: object, effort: str) -> int:
+    """Return how many blocks a fit with these parameters of the estimator may have, if nobody says."""
+    return _MOST_AT_LOW_EFFORT if features == "auto" and effort == "low" else _MOST_BLOCKS
+
 
 def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettings | None]:
     """Return the feature maps of an effort, and what gates to look for first.

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.device import find_device
-from rungwise.effort import EFFORTS, preset
+from rungwise.effort import EFFORTS, most_blocks, preset
 from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
 from rungwise.fitting.calibration import calibrate, choose_calibration
 from rungwise.fitting.coherence import make_coherent
@@ -64,9 +64,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
         `rungwise.features`.
     effort : {"low", "medium", "high"}
-        How much "auto" tries. "low": two small forests a block, no gates. "medium": gates, forests, kernels, random
-        features of everything and of the labels. "high": more of each, linear, learned and sparse ones too; many times
-        slower.
+        How much "auto" tries. "low": two small forests a block, of few blocks, no gates. "medium": gates, forests,
+        kernels, random features of everything and of the labels. "high": more of each, linear, learned and sparse ones
+        too; many times slower.
     coherent : bool
         Whether predictions keep to implications between labels: where no training row has the child without the parent,
         in so many rows that it is no accident, the parent is predicted at least as probable as the child.
@@ -77,8 +77,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         For families of examples at positions on a ring, a line or a grid, that see their neighbours: X is then
         (n_samples, n_positions, n_features) and Y (n_samples, n_positions, n_labels), and so are predictions. Another
         number of positions may be predicted for than was trained on.
-    max_depth : int, at least 1
-        Most blocks; fitting stops by itself when no label improves.
+    max_depth : int, at least 1, optional
+        Most blocks; fitting stops by itself when no label improves. By default 500, and 4 for "auto" at low effort.
     loss : {"squared", "squared_hinge", "logistic"}
         Convex loss of the label margins.
     solver : {"exact", "sgd"}
@@ -136,7 +136,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         coherent: bool = False,
         scale: str = "standard",
         neighborhood: Neighborhood | None = None,
-        max_depth: int = 500,
+        max_depth: int | None = None,
         loss: str = "squared",
         solver: str = "exact",
         penalty: str | float = "auto",
@@ -233,6 +233,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         x, signs, weights = tensor(scaled), tensor(targets), tensor(used)
         del scaled
         callbacks = list(self.callbacks or [])
+        max_depth = most_blocks(self.features, self.effort) if self.max_depth is None else self.max_depth
         small = suitable_threads(signs.shape[0] * (x.shape[1] + signs.shape[1]))
         with small, ProgressBar() if self.verbose else nullcontext() as bar:
             fitted = fit_layerwise(
@@ -246,7 +247,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
                 neighborhood=self.neighborhood,
                 solver=self.solver,
                 penalties=penalties,
-                max_depth=self.max_depth,
+                max_depth=max_depth,
                 tolerance=self.tolerance,
                 generator=torch.Generator().manual_seed(seed),
                 callbacks=callbacks if bar is None else [bar, *callbacks],
@@ -448,8 +449,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         _check_choice("scale", self.scale, SCALES)
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("solver", self.solver, SOLVERS)
-        for name, least in (("max_depth", 1), ("n_folds", 2)):
-            check_whole(name, getattr(self, name), least)
+        check_whole("n_folds", self.n_folds, 2)
+        if self.max_depth is not None:
+            check_whole("max_depth", self.max_depth, 1)
         check_fraction("tolerance", self.tolerance)
         penalties: Sequence[float] = PENALTIES
         if not (isinstance(self.penalty, str) and self.penalty == "auto"):

@@ -6,6 +6,7 @@ import rungwise
 from rungwise import RungwiseClassifier
 from rungwise.datasets import make_hierarchy
 from rungwise.effort import EFFORTS, preset
+from rungwise.features import TreeFeatures
 
 KINDS = {"low": {"trees"}, "medium": {"trees", "kernel", "random", "labels"}}
 
@@ -67,6 +68,18 @@ def test_presets_grow():
     assert n_trees == sorted(set(n_trees))
     assert preset("low")[1] is None
     assert preset("medium")[1] is not None
+
+
+def test_low_effort_alone_has_few_blocks_unless_asked_for_more():
+    # Every label is the parity of the one before and of one more input: a ladder of eight rungs.
+    rng = np.random.default_rng(0)
+    X = rng.choice([-1.0, 1.0], size=(400, 8))
+    Y = (np.cumprod(X, axis=1) > 0).astype(int)
+    low = RungwiseClassifier(effort="low", random_state=0)
+    assert low.fit(X, Y).n_blocks_ == 4
+    assert low.set_params(max_depth=6).fit(X, Y).n_blocks_ > 4
+    trees = RungwiseClassifier(TreeFeatures(20), effort="low", random_state=0)
+    assert trees.fit(X, Y).n_blocks_ > 4
 
 
 @pytest.mark.parametrize("effort", ["", "LOW", "maximal", None, 1])
