@@ -8,23 +8,17 @@ import numpy as np
 import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rungwise._validation import check_fraction, check_whole, is_number
-from rungwise.device import find_device
-from rungwise.effort import EFFORTS, most_blocks, preset
-from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
+from rungwise.features import FeatureMap, HonestFeatureMap
 from rungwise.fitting.calibration import calibrate, choose_calibration
 from rungwise.fitting.coherence import make_coherent
 from rungwise.fitting.folds import sort_into_folds
-from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.implications import find_implications
 from rungwise.fitting.label_sets import find_label_sets
 from rungwise.fitting.layerwise import LayerwiseFit, fit_layerwise
-from rungwise.fitting.losses import LOSSES
 from rungwise.fitting.progress import ProgressBar
-from rungwise.fitting.readout import PENALTIES, SOLVERS
 from rungwise.fitting.threads import suitable_threads
 from rungwise.fitting.training import BlockReport
 from rungwise.formula import Formula, gate_formula
@@ -36,10 +30,11 @@ from rungwise.preprocessing.clumps import warn_of_clumps
 from rungwise.preprocessing.matrices import describe_unreadable
 from rungwise.preprocessing.naming import InputNames
 from rungwise.preprocessing.rows import check_groups, per_row, take_rows
-from rungwise.preprocessing.scaling import SCALES, Standardizer
+from rungwise.preprocessing.scaling import Standardizer
 from rungwise.preprocessing.tables import TableEncoder, is_frame
 from rungwise.preprocessing.targets import read_targets, read_weights
 from rungwise.preprocessing.wide import WIDE, WideReducer, canonical
+from rungwise.settings import draw_seed, read_settings
 
 # Up to this many rows double precision costs little, and results agree to the last digits that people compare.
 _DOUBLE_PRECISION_ROWS = 700
@@ -190,7 +185,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         UserWarning
             If there are no groups, but rows come in small clumps of near copies, as measurements of one subject do.
         """
-        features, gates, loss, penalties, device = self._check_parameters()
+        settings = read_settings(self)
         X, n_positions = self._flatten(X)
         targets, self._coding = read_targets(self._flatten_targets(y, n_positions))
         check_consistent_length(X, targets)
@@ -209,7 +204,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         targets, used = np.nan_to_num(targets[rows]), used[rows]
         self._check_every_label_has_weight(used)
 
-        seed = self._draw_seed()
+        seed = draw_seed(self.random_state)
         order, grouping = sort_into_folds(
             matrix, targets, n_positions, self.n_folds, seed, None if groups is None else groups[rows]
         )
@@ -225,6 +220,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         if groups is None:
             warn_of_clumps(scaled, np.where(used > 0, targets, 0), n_positions)
 
+        device = settings.device
         dtype = torch.float64 if len(scaled) <= _DOUBLE_PRECISION_ROWS else torch.float32
 
         def tensor(array: np.ndarray) -> torch.Tensor:
@@ -233,7 +229,6 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         x, signs, weights = tensor(scaled), tensor(targets), tensor(used)
         del scaled
         callbacks = list(self.callbacks or [])
-        max_depth = most_blocks(self.features, self.effort) if self.max_depth is None else self.max_depth
         small = suitable_threads(signs.shape[0] * (x.shape[1] + signs.shape[1]))
         with small, ProgressBar() if self.verbose else nullcontext() as bar:
             fitted = fit_layerwise(
@@ -241,13 +236,13 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
                 signs,
                 weights,
                 grouping.to(device),
-                features,
-                loss,
-                gates=gates,
+                settings.features,
+                settings.loss,
+                gates=settings.gates,
                 neighborhood=self.neighborhood,
                 solver=self.solver,
-                penalties=penalties,
-                max_depth=max_depth,
+                penalties=settings.penalties,
+                max_depth=settings.max_depth,
                 tolerance=self.tolerance,
                 generator=torch.Generator().manual_seed(seed),
                 callbacks=callbacks if bar is None else [bar, *callbacks],
@@ -419,60 +414,6 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             matrix = matrix.toarray()
         return matrix if rows is None or rows.all() else matrix[rows]
 
-    def _check_parameters(
-        self,
-    ) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettings | None, Any, Sequence[float], torch.device]:
-        known = {"auto", *FEATURE_MAPS}
-        features: list[FeatureMap | HonestFeatureMap] = []
-        gates = None
-        _check_choice("effort", self.effort, EFFORTS)
-        if isinstance(self.features, str):
-            _check_choice("features", self.features, known)
-            if self.features == "auto":
-                features, gates = preset(self.effort)
-            else:
-                features = [FEATURE_MAPS[self.features]()]
-        elif not (hasattr(self.features, "fit") or hasattr(self.features, "fit_honest")) or isinstance(
-            self.features, type
-        ):
-            raise ValueError(
-                f"features must be a name or an object with a method fit or fit_honest, however: {self.features!r}"
-            )
-        else:
-            features = [self.features]
-        if isinstance(features[0], SparseFeatures):
-            gates = GateSettings(features[0].fan_in, features[0].n_thresholds, features[0].n_thresholds)
-        if self.neighborhood is not None and not isinstance(self.neighborhood, Neighborhood):
-            raise ValueError(f"neighborhood must be None or a Neighborhood, however: {self.neighborhood!r}")
-        if not isinstance(self.coherent, bool | np.bool_):
-            raise ValueError(f"coherent must be True or False, however: coherent={self.coherent!r}")
-        _check_choice("scale", self.scale, SCALES)
-        _check_choice("loss", self.loss, LOSSES)
-        _check_choice("solver", self.solver, SOLVERS)
-        check_whole("n_folds", self.n_folds, 2)
-        if self.max_depth is not None:
-            check_whole("max_depth", self.max_depth, 1)
-        check_fraction("tolerance", self.tolerance)
-        penalties: Sequence[float] = PENALTIES
-        if not (isinstance(self.penalty, str) and self.penalty == "auto"):
-            if not is_number(self.penalty) or not float(self.penalty) > 0:
-                raise ValueError(f'penalty must be "auto" or a positive number, however: penalty={self.penalty!r}')
-            penalties = (float(self.penalty),)
-        if self.callbacks is not None and not (
-            isinstance(self.callbacks, Sequence) and all(callable(callback) for callback in self.callbacks)
-        ):
-            raise ValueError(f"callbacks must be None or a list of functions, however: callbacks={self.callbacks!r}")
-        return features, gates, LOSSES[self.loss](), penalties, find_device(self.device)
-
-    def _draw_seed(self) -> int:
-        try:
-            return int(check_random_state(self.random_state).randint(2**31))
-        except ValueError:
-            raise ValueError(
-                "random_state must be None, an integer from 0 to 2**32 - 1 or a numpy RandomState, however: "
-                f"random_state={self.random_state!r}"
-            ) from None
-
     def _check_every_label_has_weight(self, weights: np.ndarray) -> None:
         idle = [name for name, column in zip(self._coding.names, weights.T, strict=True) if not column.any()]
         if idle:
@@ -543,8 +484,3 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _check_choice(name: str, value: Any, choices: Any) -> None:
-    if value not in list(choices):
-        raise ValueError(f"{name} must be one of {sorted(choices)}, however: {name}={value!r}")
