@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -17,10 +18,8 @@ def result():
             {"column": column, "hints": q, "error of the outputs": error, "averages wrong": wrong, "seconds": 2.0}
             for column, q, error, wrong in (("0", 0, 0.3, None), ("d", 8, 0.05, 0.2), ("d²", 64, 0.004, 0.0))
         ]
-        names = {"d": setting.d, "k": setting.k, "awareness": setting.awareness, "noise": setting.noise}
-        runs.append({**names, "name": setting.name, **thresholds(setting, points), "points": points})
-    settings = {"inputs": 16, "layers": 4, "fan-in": 3, "examples": 100, "test examples": 50, "width": 8}
-    settings |= {"folds": 3, "most blocks": 5}
+        runs.append({**asdict(setting), "name": setting.name, **thresholds(setting, points), "points": points})
+    settings = {"inputs": 16, "fan-in": 3, "examples": 100, "test examples": 50, "width": 8, "folds": 3}
     return {"settings": {**settings, "target": 0.01, "failure probability": 0.1}, "runs": runs}
 
 
@@ -33,13 +32,13 @@ def test_averages_of_many_hints_are_right_and_neurons_in_none_are_half_wrong():
 
 
 def test_point_without_hints_is_about_the_outputs_alone():
-    point = measure_point(Setting(3), 0, 60, 0, n_layers=1)
+    point = measure_point(Setting(3, n_layers=1), 0, 60, 0)
     assert (point["labels"], point["errors of the hints"], point["averages wrong"]) == (3, [], None)
     json.dumps(point, allow_nan=False)
 
 
 def test_point_with_hints_has_an_error_for_each_layer():
-    point = measure_point(Setting(3), 4, 60, 0, n_layers=2)
+    point = measure_point(Setting(3, n_layers=2), 4, 60, 0)
     assert (point["labels"], len(point["errors of the hints"])) == (11, 2)
     json.dumps(point, allow_nan=False)
 
@@ -53,8 +52,10 @@ def test_thresholds_are_the_first_numbers_that_are_enough():
 
 def test_text_tells_the_numbers_and_what_differs():
     text = teacher_hints.describe(json.loads(json.dumps(result())))
-    assert "| d = 8, k = 3 | 0.300 | 0.050 | 0.004 |" in text
-    assert "d = 8, k = 3: 30.0% without hints, 0.4% with 64; at most 1% from 64 hints of each layer on." in text
+    assert "| 4 layers, d = 8, k = 3 | 0.300 | 0.050 | 0.004 |" in text
+    assert (
+        "4 layers, d = 8, k = 3: 30.0% without hints, 0.4% with 64; at most 1% from 64 hints of each layer on." in text
+    )
     assert "not the theorem's setting" in text
 
 
