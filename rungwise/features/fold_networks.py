@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -18,9 +19,12 @@ from rungwise.features.rounding import rounded_factors
 # From that width on rounded products are faster, too (at 256 units by 15 %, at 64 slower by a third).
 _LEARNING_RATE = 8e-3
 _WIDE = 256
-# Weight decay forgets in so many steps what gradients do not ask for again, and keeps weights below this times the
-# rate. Of many rows that is few epochs: too few to learn rows by heart.
-_MEMORY = 200
+# Weights shrink towards 0 by this share of the rate. Adam divides gradients by their root mean square: only weights
+# whose mean gradient is a larger share of it than this stay. Logic reads few of many units; what rows learnt by heart
+# would need is not worth it.
+_SHRINKAGE, _STEPS_OF_A_SHRINKAGE = 0.07, 4
+# How often in an epoch weights are added to the mean that is judged and kept: steps leave noise that it lacks.
+_ADDED = 16
 # Initial weights as a share of those that keep the scale of what they read: from small ones hidden units turn to what
 # labels need, from large ones the readout finds it in whatever directions they have.
 _INITIAL = 0.1
@@ -222,29 +226,36 @@ class FoldNetworks:
         settled = _SETTLED * float(self.loss_of_frequency[start.labels].mean())
         weights = Weights(tuple(affine.to_be_trained() for affine in start.weights.maps))
         rate = _LEARNING_RATE / self.n_layers**0.5 / max(1.0, self.width / _WIDE)
-        *others, bias2 = weights.tensors
-        # The logits' bias holds the labels' frequencies; decay would spoil those of rare ones.
-        parts = [{"params": others, "weight_decay": 1 / (rate * _MEMORY)}, {"params": [bias2], "weight_decay": 0.0}]
-        optimiser = torch.optim.AdamW(parts, lr=rate, fused=True)
+        optimiser = torch.optim.Adam(weights.tensors, lr=rate, fused=True)
+        shrinkage = _SHRINKAGE * _STEPS_OF_A_SHRINKAGE * rate
         best_loss, best = float("inf"), start.weights
         n_standing, n_shortened = 0, 0
         with rounded_factors() if self.width >= _WIDE else nullcontext():
             for epoch in range(1, n_epochs + 1):
                 orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
-                for rows in orders.split(self.batch, dim=1):
+                batches = orders.split(self.batch, dim=1)
+                mean, added = weights.each(torch.zeros_like), set(np.linspace(0, len(batches) - 1, _ADDED).round())
+                for step, rows in enumerate(batches):
                     # Gradients are overwritten: nothing to set to zero.
                     self._loss(weights, positives, rows.to(self.stream.device)).backward()
                     optimiser.step()
-                loss = float(self._losses(self._honest(weights), positives).mean())
+                    with torch.no_grad():
+                        if step % _STEPS_OF_A_SHRINKAGE == 0:
+                            for affine in weights.maps:
+                                affine.weight.sub_(affine.weight.clamp(-shrinkage, shrinkage))
+                        if step in added:
+                            torch._foreach_add_(mean.tensors, weights.tensors, alpha=1 / len(added))
+                loss = float(self._losses(self._honest(mean), positives).mean())
                 n_standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else n_standing + 1
                 if loss < best_loss:
-                    best_loss, best = loss, weights.each(lambda tensor: tensor.detach().clone())
+                    best_loss, best = loss, mean
                 if best_loss <= settled:
                     break
                 if n_standing >= _PATIENCE or (not n_shortened and epoch >= _LONG * n_epochs):
                     if n_shortened == _SHORTENINGS:
                         break
                     n_standing, n_shortened = 0, n_shortened + 1
+                    shrinkage *= _SHORTENED
                     for group in optimiser.param_groups:
                         group["lr"] *= _SHORTENED
                     with torch.no_grad():

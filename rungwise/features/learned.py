@@ -24,8 +24,9 @@ _ROWS_OF_SLOPES = 50
 class LearnedFeatures:
     """The feature map that trains residual networks for every block.
 
-    AdamW on the logistic loss, from small weights, with dropout and a weight decay that forgets within some hundred
-    steps. When the honest rows gain no more, or most epochs are over, steps become shorter, and at last training stops.
+    Adam on the logistic loss, from small weights, with dropout. Weights whose gradients are mostly noise shrink to 0,
+    and the mean of an epoch's weights is what is judged and kept. When the honest rows gain no more, or most epochs are
+    over, steps become shorter, and at last training stops.
     On processors with matrix units for bfloat16, factors of the products of wide networks are rounded while they train;
     ``torch.backends.mkldnn.matmul.fp32_precision = "ieee"`` forbids it.
 
