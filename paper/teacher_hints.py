@@ -117,11 +117,7 @@ def measure_point(setting: Setting, q: int, n: int, seed: int) -> dict:
         "labels": Y.shape[1],
         "error of the outputs": float(wrong[-setting.d :].mean()),
         "error of the frequency": float((1 - common).mean() / 2),
-        "errors of the hints": [
-            float(part.mean()) for part in np.split(wrong[: q * setting.n_layers], setting.n_layers)
-        ]
-        if q
-        else [],
+        "errors of the hints": wrong[: q * setting.n_layers].reshape(-1, q).mean(axis=1).tolist() if q else [],
         "averages wrong": None if hints is None else averages_wrong(hints, X_test),
         "blocks": learner.n_blocks_,
         "seconds": seconds,
@@ -207,10 +203,9 @@ the neurons wrongly from {_listed(runs, "enough by simulation")} on.
 
 Where this is not the theorem's setting: blocks are networks of several layers of {settings["width"]} units, all of
 which are trained, not random features ({settings["folds"]} folds, at most a block more than there are layers, no
-dropout; the longest fit took {seconds:.0f} s). Such networks learn circuits of few layers without any hints. Once
-layer 1 is known, the outputs are functions of d bits: d = 8 of them have 256 values, which can be learned by heart, and
-then hints of the higher layers are not needed. Awareness below 1 and noise are outside of the theorem. Each row is one
-circuit."""
+dropout; the longest fit took {seconds:.0f} s). Once layer 1 is known, the outputs are functions of d bits: d = 8 of
+them have 256 values, which can be learned by heart, and then hints of the higher layers are not needed. Awareness
+below 1 and noise are outside of the theorem. Each row is one circuit."""
 
 
 def _table(runs: list[dict]) -> str:

@@ -219,7 +219,6 @@ class FoldNetworks:
         weight1[:, self.reading] = read
         return replace(trained, weights=Weights((Affine(weight1, bias1), *others)))
 
-    @torch.enable_grad()
     def _descend(self, start: Trained, n_epochs: int) -> Trained:
         """Train on some labels until their honest loss falls no more, at last with shorter steps."""
         positives = self.positives[:, start.labels]
@@ -227,24 +226,11 @@ class FoldNetworks:
         weights = Weights(tuple(affine.to_be_trained() for affine in start.weights.maps))
         rate = _LEARNING_RATE / self.n_layers**0.5 / max(1.0, self.width / _WIDE)
         optimiser = torch.optim.Adam(weights.tensors, lr=rate, fused=True)
-        shrinkage = _SHRINKAGE * _STEPS_OF_A_SHRINKAGE * rate
         best_loss, best = float("inf"), start.weights
         n_standing, n_shortened = 0, 0
         with rounded_factors() if self.width >= _WIDE else nullcontext():
             for epoch in range(1, n_epochs + 1):
-                orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
-                batches = orders.split(self.batch, dim=1)
-                mean, added = weights.each(torch.zeros_like), set(np.linspace(0, len(batches) - 1, _ADDED).round())
-                for step, rows in enumerate(batches):
-                    # Gradients are overwritten: nothing to set to zero.
-                    self._loss(weights, positives, rows.to(self.stream.device)).backward()
-                    optimiser.step()
-                    with torch.no_grad():
-                        if step % _STEPS_OF_A_SHRINKAGE == 0:
-                            for affine in weights.maps:
-                                affine.weight.sub_(affine.weight.clamp(-shrinkage, shrinkage))
-                        if step in added:
-                            torch._foreach_add_(mean.tensors, weights.tensors, alpha=1 / len(added))
+                mean = self._epoch(weights, positives, optimiser)
                 loss = float(self._losses(self._honest(mean), positives).mean())
                 n_standing = 0 if loss < (1 - _LEAST_PROGRESS) * best_loss else n_standing + 1
                 if loss < best_loss:
@@ -255,7 +241,6 @@ class FoldNetworks:
                     if n_shortened == _SHORTENINGS:
                         break
                     n_standing, n_shortened = 0, n_shortened + 1
-                    shrinkage *= _SHORTENED
                     for group in optimiser.param_groups:
                         group["lr"] *= _SHORTENED
                     with torch.no_grad():
@@ -263,6 +248,27 @@ class FoldNetworks:
                             tensor.copy_(value)
         honest = self._honest(best)  # not rounded, as the fitted layer is not
         return Trained(start.labels, best, honest, self._losses(honest, positives))
+
+    @torch.enable_grad()
+    def _epoch(self, weights: Weights, positives: Tensor, optimiser: torch.optim.Adam) -> Weights:
+        """Show the networks all rows once, and return the mean of their weights meanwhile."""
+        orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
+        batches = orders.split(self.batch, dim=1)
+        added = set(np.linspace(0, len(batches) - 1, _ADDED).round())
+        shrinkage = _SHRINKAGE * _STEPS_OF_A_SHRINKAGE * optimiser.param_groups[0]["lr"]
+        mean = weights.each(torch.zeros_like)
+        for step, rows in enumerate(batches):
+            # Gradients are overwritten: nothing to set to zero.
+            self._loss(weights, positives, rows.to(self.stream.device)).backward()
+            optimiser.step()
+            with torch.no_grad():
+                if step % _STEPS_OF_A_SHRINKAGE == 0:
+                    for affine in weights.maps:
+                        affine.weight.sub_(affine.weight.clamp(-shrinkage, shrinkage))
+                if step in added:
+                    for total, tensor in zip(mean.tensors, weights.tensors, strict=True):
+                        total.add_(tensor, alpha=1 / len(added))
+        return mean
 
     def _permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator)

@@ -344,24 +344,62 @@ def test_products_are_rounded_while_wide_networks_train(width, short, monkeypatc
     assert not found["_honest"][-1]
 
 
+def networks_of_problem():
+    stream, signs = problem()
+    examples = Examples(stream.float(), (1 + signs.float()) / 2, torch.ones(90), apart(90).fold)
+    return FoldNetworks(examples, torch.ones(4, dtype=torch.bool), 8, 4, 0.0, seeded(7))
+
+
+# 60 rows in batches of 16.
+STEPS_OF_PROBLEM = 4
+
+
+def on_step(monkeypatch, note):
+    """Call a function with the optimiser after each of its steps."""
+    step = torch.optim.Adam.step
+
+    def noting(optimiser, *arguments):
+        result = step(optimiser, *arguments)
+        note(optimiser)
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", noting)
+
+
 def test_last_epochs_have_shorter_steps(monkeypatch):
     monkeypatch.setattr(fold_networks, "_PATIENCE", 1000)
     monkeypatch.setattr(fold_networks, "_SETTLED", 0.0)
     rates = []
-    step = torch.optim.AdamW.step
-
-    def noting(optimiser, *arguments):
-        rates.append([group["lr"] for group in optimiser.param_groups])
-        return step(optimiser, *arguments)
-
-    stream, signs = problem()
-    examples = Examples(stream.float(), (1 + signs.float()) / 2, torch.ones(90), apart(90).fold)
-    networks = FoldNetworks(examples, torch.ones(4, dtype=torch.bool), 8, 4, 0.0, seeded(7))
-    monkeypatch.setattr(torch.optim.AdamW, "step", noting)
+    on_step(monkeypatch, lambda optimiser: rates.extend(group["lr"] for group in optimiser.param_groups))
+    networks = networks_of_problem()
     networks._descend(networks._start(torch.arange(2)), 10)
-    n_steps = len(rates) // 10
-    expected = [0.004] * 8 * n_steps + [0.0008] * 2 * n_steps
-    assert rates == [pytest.approx([rate, rate]) for rate in expected]
+    assert len(rates) == 10 * STEPS_OF_PROBLEM
+    assert rates == pytest.approx([0.004] * 8 * STEPS_OF_PROBLEM + [0.0008] * 2 * STEPS_OF_PROBLEM)
+
+
+def test_the_mean_of_the_weights_of_an_epoch_is_kept(monkeypatch):
+    monkeypatch.setattr(fold_networks, "_SHRINKAGE", 0.0)
+    passed = []
+    on_step(
+        monkeypatch, lambda optimiser: passed.append([w.detach().clone() for w in optimiser.param_groups[0]["params"]])
+    )
+    networks = networks_of_problem()
+    trained = networks._descend(networks._start(torch.arange(2)), 1)
+    for kept, *weights in zip(trained.weights.tensors, *passed, strict=True):
+        torch.testing.assert_close(kept, torch.stack(weights).mean(0))
+
+
+def test_weights_whose_gradients_are_noise_shrink_to_nothing(monkeypatch):
+    def share_of_noise():
+        stream = torch.randn(600, 20, generator=seeded(0))
+        examples = Examples(stream, (stream[:, :1] > 0).float(), torch.ones(600), apart(600).fold)
+        networks = FoldNetworks(examples, torch.ones(20, dtype=torch.bool), 16, 2, 0.0, seeded(7))
+        read = networks._descend(networks._start(torch.arange(1)), 20).weights.maps[0].weight.abs().sum((0, 2))
+        return float(read[1:].mean() / read[0])
+
+    share = share_of_noise()
+    monkeypatch.setattr(fold_networks, "_SHRINKAGE", 0.0)
+    assert share < share_of_noise() / 4
 
 
 def test_rare_labels_keep_their_frequency():
