@@ -37,8 +37,6 @@ _MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS, _MANY_ROWS = 60, 30, 10_000
 # Steps become shorter when the honest loss stands, so many times; for the first time after this share of all epochs at
 # the latest, as long ones leave noise.
 _SHORTENED, _SHORTENINGS, _LONG = 0.2, 2, 0.8
-# Shares of a label's frequency's loss: labels of which a trial leaves no more are tried again without the others.
-_ON_THE_WAY = (0.75, 0.35)
 # A new rung gains at least this share of what all labels have left.
 LEAST_RUNG = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
@@ -158,39 +156,6 @@ class FoldNetworks:
         weights = Weights((*hidden, Affine(draw(width, len(labels)), self.prior[..., labels])))
         return Trained(labels, weights, self.frequency[:, labels], self.loss_of_frequency[labels])
 
-    def climb(self, loss_before: Tensor, doubted: Tensor) -> list[Trained]:
-        """Train a new rung, labels that trials make nearly certain; return an empty list if there is none.
-
-        Trials leave behind, in turn, the labels of which most is left: these take hidden units that the others need to
-        become certain. Those that the first leaves behind wait for a later block; others are trained to the end, too,
-        in hidden units of their own: they may lack a rung that nobody annotated, and never come nearer.
-
-        Parameters
-        ----------
-        loss_before : Tensor of shape (n_labels,)
-            Mean squared error of the probabilities so far.
-        doubted : Tensor of shape (n_labels,), bool
-            Which labels are not nearly certain yet.
-        """
-        worth = LEAST_RUNG * loss_before.sum()
-        trial = self._descend(self._start(doubted.nonzero()[:, 0]), _TRIAL_EPOCHS)
-        trials = []
-        for most_left in _ON_THE_WAY:
-            trial = trial.of(trial.loss < most_left * self.loss_of_frequency[trial.labels])
-            if loss_before[trial.labels].sum() <= worth:
-                return []
-            trial = self._descend(trial, max(1, self.max_epochs // 2))
-            trials.append(trial)
-        half_learned, trial = trials
-        positives = self.positives[:, trial.labels]
-        shares = (self.row_weights / self.row_weights.sum())[:, None].expand_as(positives)
-        near = nearly_certain(2 * trial.honest - 1, 2 * positives - 1, shares)
-        if (loss_before[trial.labels] - trial.loss)[near].sum() <= worth:
-            return []
-        rung = trial.of(near)
-        others = half_learned.of(~torch.isin(half_learned.labels, rung.labels))
-        return [self._finish(group) for group in (rung, others) if len(group.labels)]
-
     def train(self, asked: Tensor) -> Trained:
         """Train on those labels, given as a mask, of which a trial shows something.
 
@@ -199,6 +164,22 @@ class FoldNetworks:
         """
         trial = self._descend(self._start(asked.nonzero()[:, 0]), _TRIAL_EPOCHS)
         return self._finish(trial.of(trial.loss < (1 - _LEAST_PROGRESS) * self.loss_of_frequency[trial.labels]))
+
+    def is_rung(self, trained: Trained, loss_before: Tensor) -> bool:
+        """Return whether labels became nearly certain that were not, and were worth enough of what all have left.
+
+        Parameters
+        ----------
+        trained : Trained
+            Of labels that were in doubt.
+        loss_before : Tensor of shape (n_labels,)
+            Mean squared error of the probabilities so far.
+        """
+        positives = self.positives[:, trained.labels]
+        shares = (self.row_weights / self.row_weights.sum())[:, None].expand_as(positives)
+        certain = nearly_certain(2 * trained.honest - 1, 2 * positives - 1, shares)
+        gained = (loss_before[trained.labels] - trained.loss)[certain].sum()
+        return bool(gained > LEAST_RUNG * loss_before.sum())
 
     def merge(self, groups: Sequence[Trained], link: str) -> tuple[LearnedLayer, Tensor]:
         """Return the layer of all labels, from groups of networks of these examples, and honest probabilities.

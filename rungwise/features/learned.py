@@ -6,7 +6,6 @@ trained without the fold's rows, and speaks honestly about them. The fitted laye
 """
 
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, ClassVar
 
 import torch
@@ -30,14 +29,12 @@ class LearnedFeatures:
     On processors with matrix units for bfloat16, factors of the products of wide networks are rounded while they train;
     ``torch.backends.mkldnn.matmul.fp32_precision = "ieee"`` forbids it.
 
-    Networks first look for a new rung: labels that become nearly certain from x and the labels that became so last, or
-    else from x and all that are so. The more a network reads, the more examples it needs; and one that also read
-    estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
-    label's logic from, and these errors would stay for all blocks above. A new rung is trained apart from labels that
-    are half learned so, while others wait, as they may follow from it. If there is none, all labels in doubt are
-    trained, and at last all labels, by networks of one layer and by deep ones, which read all entries, and, if the last
-    block made labels nearly certain, by others that read entries without labels in doubt: of each label those are kept
-    that know it best. Where labels are annotated in part, there is neither a search for a rung nor this second reading.
+    Deep networks first look for a new rung: labels that become nearly certain from x and the labels that became so
+    last, or else from x and all that are so. The more a network reads, the more examples it needs; and one that also
+    read estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
+    label's logic from, and these errors would stay for all blocks above. If there is no new rung, networks that read
+    all entries, and networks of one layer, are trained, too: of each label those are kept that know it best. Where
+    labels are annotated in part, or the last block made none nearly certain, all entries are read from the start.
 
     When to stop, and which networks of a label are kept, is told by the honest error of all rows. The deeper networks
     are, the more levels a block learns at once, and the fewer `hierarchy_` shows.
@@ -87,20 +84,20 @@ class LearnedFeatures:
         # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
         speaking = spread > 0
-        for clear in standing.readings if complete and in_doubt and standing.risen else []:
-            networks = self._networks(examples, speaking & clear, self.n_layers, generator)
-            if groups := networks.climb(loss_before, standing.doubted):
+        clear = [speaking & reading for reading in standing.readings] if complete and standing.risen else []
+        asked = standing.doubted if in_doubt else torch.ones_like(standing.doubted)
+        readings = [*clear, speaking] if not clear or (speaking & ~clear[-1]).any() else clear
+        trained = []
+        for reading in readings:
+            networks = self._networks(examples, reading, self.n_layers, generator)
+            trained.append(networks.train(asked))
+            if in_doubt and len(trained) <= len(clear) and networks.is_rung(trained[-1], loss_before):
+                trained = trained[-1:]
                 break
         else:
-            asked = standing.doubted if in_doubt else torch.ones_like(standing.doubted)
-            readings = [speaking]
-            if complete and standing.risen and (speaking & ~standing.readings[-1]).any():
-                readings.append(speaking & standing.readings[-1])
-            rivals = [
-                self._networks(examples, reading, n_layers, generator)
-                for reading, n_layers in product(readings, sorted({1, self.n_layers}))
-            ]
-            networks, groups = rivals[0], share_out([rival.train(asked) for rival in rivals], len(asked))
+            if self.n_layers > 1:
+                trained += [self._networks(examples, reading, 1, generator).train(asked) for reading in readings]
+        groups = share_out(trained, len(asked))
         layer, honest = networks.merge(groups, objective.loss.link)
         layer.to(stream)
 

@@ -178,12 +178,12 @@ def descents(monkeypatch):
     return found
 
 
-def test_a_rung_is_trained_apart_from_labels_that_are_half_learned(descents):
+def test_a_rung_is_the_only_reading(descents):
     entries, signs = rungs()
     opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600))
     layer, honest = opinions.layer, opinions.honest
-    assert descents == [(2, 5), (2, 30), (1, 30), (1, 60), (1, 60)]
-    assert [group.shape for group in layer.groups] == [(3, 5, 32, 4, 1)] * 2
+    assert descents == [(2, 5), (2, 60)]
+    assert [group.shape for group in layer.groups] == [(3, 5, 32, 4, 2)]
     wrong = ((layer(entries) > 0) != (signs > 0)).double().mean(0)
     assert wrong.tolist() == pytest.approx([0, 0.15], abs=0.03)
     for which, rows in enumerate(apart(600).folds):
@@ -194,19 +194,11 @@ def test_what_is_nearly_certain_is_no_new_rung(descents):
     entries, signs = rungs()
     features, known = LearnedFeatures(32, dropout=0.0), 0.6 * signs
     train(features, entries, signs, apart(600), estimates=known, doubted=torch.tensor([True, True]))
-    assert descents == [(2, 5), (2, 30), (1, 30), (1, 60), (1, 60)]
+    assert descents == [(2, 5), (2, 60)]
     for doubted, n_trained in ([False, True], 1), ([False, False], 2):
         descents.clear()
         train(features, entries, signs, apart(600), estimates=known, doubted=torch.tensor(doubted))
         assert descents[-1] == (n_trained, 60)
-
-
-def test_a_rung_alone_has_no_units_of_others(descents):
-    entries, signs = rungs()
-    opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs[:, :1], apart(600), loss=LogisticLoss())
-    assert descents == [(1, 5), (1, 30), (1, 30), (1, 60)]
-    assert [group.shape for group in opinions.layer.groups] == [(3, 5, 32, 4, 1)]
-    assert ((opinions.layer(entries) > 0) == (signs[:, :1] > 0)).all()
 
 
 def test_copies_that_disagree_are_no_rung(descents):
@@ -216,8 +208,7 @@ def test_copies_that_disagree_are_no_rung(descents):
     signs[600:800] *= -1
     folds = [slice(0, 300), slice(300, 600), slice(600, 900)]
     train(LearnedFeatures(32, dropout=0.0), entries[index], signs, Grouping(folds, index, index))
-    # After the search for a rung, networks of one layer and of several.
-    assert [epochs for _, epochs in descents].count(5) == 3
+    assert [epochs for _, epochs in descents].count(5) == 2  # of several layers and of one
 
 
 @pytest.mark.parametrize("needed", ["the last rung", "an earlier rung"])
@@ -228,7 +219,7 @@ def test_earlier_rungs_are_read_only_if_no_rung_follows_without_them(needed, des
     entries = torch.cat([x, first, last, 0.1 * signs], dim=1)
     readings = [torch.tensor(mask) for mask in ([True] * 4 + [False, True, False], [True] * 6 + [False])]
     opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600), readings=readings)
-    assert descents[-4:] == [(1, 5), (1, 30), (1, 30), (1, 60)]
+    assert descents == [(1, 5), (1, 60)] * (1 if needed == "the last rung" else 2)
     importance = opinions.importance(torch.tensor([0]))[:, 0]
     assert importance[6] == 0  # its own estimates, in doubt
     assert (importance[4] == 0) == (needed == "the last rung")
@@ -265,7 +256,7 @@ def test_what_is_in_doubt_is_read_only_if_no_rung_follows_without_it(follows, de
     clear[-1] = False
     features = LearnedFeatures(32, dropout=0.0)
     opinions = train(features, entries, signs, apart(800), estimates=estimates, readings=[clear])
-    assert (descents[-2:] == [(1, 30), (1, 60)]) == follows
+    assert (descents == [(1, 5), (1, 60)]) == follows
     importance = opinions.importance(torch.tensor([0]))[:, 0]
     assert (importance[-1] == 0) == follows
     assert importance.argmax() == (0 if follows else len(importance) - 1)
@@ -283,8 +274,8 @@ def test_labels_without_a_rung_are_trained_without_what_is_in_doubt_if_there_is_
     importance = opinions.importance(torch.tensor([0]))[:, 0]
     assert importance[4] > 0
     assert (importance[5:] > 0).all() != risen
-    # Of one layer and of several, each with both readings.
-    assert len([epochs for _, epochs in descents if epochs == 60]) == (4 if risen else 2)
+    # Of one layer and of several, each with all readings.
+    assert len([epochs for _, epochs in descents if epochs == 60]) == (6 if risen else 2)
 
 
 def test_every_label_is_left_to_the_networks_that_know_it_best():
