@@ -29,7 +29,7 @@ N_INPUTS = 24
 def learned(width: int, **parameters: Any) -> RungwiseClassifier:
     # The logic of a circuit has no noise: nothing to regularise. Of three folds fewer networks than of five. Deeper
     # blocks than by default: what a teacher who knows half of the neurons never mentions has to be found inside of one.
-    features = LearnedFeatures(width, dropout=0.0, n_layers=6)
+    features = LearnedFeatures(width, dropout=0.0, n_layers=8)
     return RungwiseClassifier(features, n_folds=3, random_state=0, **parameters)
 
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--neurons", type=int, default=24, help="of a layer")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--rows", type=int, default=20_000, help="to learn from")
-    parser.add_argument("--width", type=int, default=1024, help="hidden units of the learned features")
+    parser.add_argument("--width", type=int, default=512, help="hidden units of the learned features")
     parser.add_argument("--seed", type=int, default=0, help="of the circuit, the hints and the rows")
     parser.add_argument("--awareness", type=float, default=1.0, help="share of the neurons that the teacher knows")
     parser.add_argument("--noise", type=float, default=0.0, help="share of hints that are flipped")

@@ -30,10 +30,7 @@ _ADDED = 16
 _INITIAL = 0.1
 # In units of the dropout of hidden units.
 _DROPOUT_OF_ENTRIES = 0.2
-_TRIAL_EPOCHS, _PATIENCE = 5, 3
-# Most epochs where rows are few and where they are many: what is slow to learn is faster in the next block, which
-# stands on this one.
-_MAX_EPOCHS, _MAX_EPOCHS_MANY_ROWS, _MANY_ROWS = 60, 30, 10_000
+_TRIAL_EPOCHS, _MAX_EPOCHS, _PATIENCE = 5, 60, 3
 # Steps become shorter when the honest loss stands, so many times; for the first time after this share of all epochs at
 # the latest, as long ones leave noise.
 _SHORTENED, _SHORTENINGS, _LONG = 0.2, 2, 0.8
@@ -43,7 +40,7 @@ LEAST_RUNG = 0.02
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
 # Least steps of one epoch where there are rows enough, and the bounds of the batches that this gives. Small batches
 # learn more from the same rows, larger ones from many rows in the same time.
-_STEPS, _MIN_BATCH, _MAX_BATCH, _MAX_BATCH_MANY_ROWS = 12, 16, 64, 128
+_STEPS, _MIN_BATCH, _MAX_BATCH, _MAX_BATCH_MANY_ROWS, _MANY_ROWS = 12, 16, 64, 128, 10_000
 
 
 @dataclass(frozen=True)
@@ -129,12 +126,10 @@ class FoldNetworks:
         stream, positives = examples.entries[:, reading], examples.positives
         self.stream, self.positives, self.net = stream, positives, examples.fold
         self.row_weights = examples.weights / examples.weights.mean()
-        many = len(stream) >= _MANY_ROWS
-        self.max_epochs = _MAX_EPOCHS_MANY_ROWS if many else _MAX_EPOCHS
         self.n_nets = int(self.net.max()) + 1
         self.rows = [(self.net != which).nonzero()[:, 0].cpu() for which in range(self.n_nets)]
         self.n_used = min(len(rows) for rows in self.rows)
-        max_batch = _MAX_BATCH_MANY_ROWS if many else _MAX_BATCH
+        max_batch = _MAX_BATCH_MANY_ROWS if len(stream) >= _MANY_ROWS else _MAX_BATCH
         self.batch = max(_MIN_BATCH, min(max_batch, self.n_used // _STEPS))
         # Each net begins at the labels' frequencies in the rows that it may see.
         seen = self.row_weights * (self.net != torch.arange(self.n_nets, device=stream.device)[:, None])
@@ -194,7 +189,7 @@ class FoldNetworks:
 
     def _finish(self, trial: Trained) -> Trained:
         """Train to the end, and return networks with rows of W1 for all entries."""
-        trained = self._descend(trial, self.max_epochs) if len(trial.labels) else trial
+        trained = self._descend(trial, _MAX_EPOCHS) if len(trial.labels) else trial
         (read, bias1), *others = trained.weights.maps
         weight1 = read.new_zeros(self.n_nets, len(self.reading), self.width)
         weight1[:, self.reading] = read

@@ -32,9 +32,9 @@ class LearnedFeatures:
     Deep networks first look for a new rung: labels that become nearly certain from x and the labels that became so
     last, or else from x and all that are so. The more a network reads, the more examples it needs; and one that also
     read estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
-    label's logic from, and these errors would stay for all blocks above. If there is no new rung, networks that read
-    all entries, and networks of one layer, are trained, too: of each label those are kept that know it best. Where
-    labels are annotated in part, or the last block made none nearly certain, all entries are read from the start.
+    label's logic from, and these errors would stay for all blocks above. If there is no new rung, deep networks
+    that read all entries, and networks of one layer that do, are trained, too: of each label those are kept that know
+    it best. Where labels are annotated in part, or the last block made none nearly certain, all is read from the start.
 
     When to stop, and which networks of a label are kept, is told by the honest error of all rows. The deeper networks
     are, the more levels a block learns at once, and the fewer `hierarchy_` shows.
@@ -96,7 +96,7 @@ class LearnedFeatures:
                 break
         else:
             if self.n_layers > 1:
-                trained += [self._networks(examples, reading, 1, generator).train(asked) for reading in readings]
+                trained.append(self._networks(examples, speaking, 1, generator).train(asked))
         groups = share_out(trained, len(asked))
         layer, honest = networks.merge(groups, objective.loss.link)
         layer.to(stream)
