@@ -21,7 +21,7 @@ _LEARNING_RATE = 8e-3
 _WIDE = 256
 # Weights shrink towards 0 by this share of the rate. Adam divides gradients by their root mean square: only weights
 # whose mean gradient is a larger share of it than this stay. Logic reads few of many units; what rows learnt by heart
-# would need is not worth it.
+# would need is not worth it. Every fourth step is often enough, for a quarter of the cost.
 _SHRINKAGE, _STEPS_OF_A_SHRINKAGE = 0.07, 4
 # How often in an epoch weights are added to the mean that is judged and kept: steps leave noise that it lacks.
 _ADDED = 16
@@ -30,6 +30,8 @@ _ADDED = 16
 _INITIAL = 0.1
 # In units of the dropout of hidden units.
 _DROPOUT_OF_ENTRIES = 0.2
+# Epochs of a trial, which tells whether there is anything to learn; most epochs of a training; and how many without
+# progress mean that the loss stands.
 _TRIAL_EPOCHS, _MAX_EPOCHS, _PATIENCE = 5, 60, 3
 # Steps become shorter when the honest loss stands, so many times; for the first time after this share of all epochs at
 # the latest, as long ones leave noise.
@@ -39,7 +41,7 @@ LEAST_RUNG = 0.02
 # Share of the honest loss: less progress is none, and what is left of a settled one is not worth an epoch.
 _LEAST_PROGRESS, _SETTLED = 0.002, 1e-4
 # Least steps of one epoch where there are rows enough, and the bounds of the batches that this gives. Small batches
-# learn more from the same rows, larger ones from many rows in the same time.
+# learn more from the same rows, larger ones from many rows, from ten thousand on, in the same time.
 _STEPS, _MIN_BATCH, _MAX_BATCH, _MAX_BATCH_MANY_ROWS, _MANY_ROWS = 12, 16, 64, 128, 10_000
 
 
@@ -106,7 +108,7 @@ class FoldNetworks:
     reading : Tensor of shape (n_entries,), bool
         The entries that networks read.
     width, n_layers : int
-        Hidden units of a layer, and layers, of the networks of each group of labels that is trained together.
+        Hidden units of a layer, and hidden layers.
     dropout : float in [0, 1)
     generator : torch.Generator
         On the CPU.
@@ -138,7 +140,7 @@ class FoldNetworks:
         self.frequency = torch.sigmoid(self.prior)[self.net, 0]
         self.loss_of_frequency = self._losses(self.frequency, positives)
 
-    def _start(self, labels: Tensor) -> Trained:
+    def _start(self, labels: Tensor) -> Weights:
         """Return networks of some labels as they begin, which know hardly more than their frequencies."""
         n_nets, width = self.n_nets, self.width
 
@@ -148,8 +150,7 @@ class FoldNetworks:
 
         sizes = pairwise([self.stream.shape[1], *[width] * self.n_layers])
         hidden = [Affine(draw(n_in, n_out), self.stream.new_zeros(n_nets, 1, n_out)) for n_in, n_out in sizes]
-        weights = Weights((*hidden, Affine(draw(width, len(labels)), self.prior[..., labels])))
-        return Trained(labels, weights, self.frequency[:, labels], self.loss_of_frequency[labels])
+        return Weights((*hidden, Affine(draw(width, len(labels)), self.prior[..., labels])))
 
     def train(self, asked: Tensor) -> Trained:
         """Train on those labels, given as a mask, of which a trial shows something.
@@ -157,8 +158,16 @@ class FoldNetworks:
         Others keep their frequency: they may be for a later block to learn, and until then they would cost as much, and
         be learnt by heart.
         """
-        trial = self._descend(self._start(asked.nonzero()[:, 0]), _TRIAL_EPOCHS)
-        return self._finish(trial.of(trial.loss < (1 - _LEAST_PROGRESS) * self.loss_of_frequency[trial.labels]))
+        labels = asked.nonzero()[:, 0]
+        trial = self._descend(labels, self._start(labels), _TRIAL_EPOCHS)
+        trained = trial.of(trial.loss < (1 - _LEAST_PROGRESS) * self.loss_of_frequency[trial.labels])
+        if len(trained.labels):
+            trained = self._descend(trained.labels, trained.weights, _MAX_EPOCHS)
+        # Entries that are not read have rows of W1, too.
+        (read, bias1), *others = trained.weights.maps
+        weight1 = read.new_zeros(self.n_nets, len(self.reading), self.width)
+        weight1[:, self.reading] = read
+        return replace(trained, weights=Weights((Affine(weight1, bias1), *others)))
 
     def is_rung(self, trained: Trained, loss_before: Tensor) -> bool:
         """Return whether labels became nearly certain that were not, and were worth enough of what all have left.
@@ -187,22 +196,14 @@ class FoldNetworks:
         networks = [Networks(group.labels, group.weights) for group in groups]
         return LearnedLayer(torch.sigmoid(self.prior).mean(0)[0], networks, link), honest
 
-    def _finish(self, trial: Trained) -> Trained:
-        """Train to the end, and return networks with rows of W1 for all entries."""
-        trained = self._descend(trial, _MAX_EPOCHS) if len(trial.labels) else trial
-        (read, bias1), *others = trained.weights.maps
-        weight1 = read.new_zeros(self.n_nets, len(self.reading), self.width)
-        weight1[:, self.reading] = read
-        return replace(trained, weights=Weights((Affine(weight1, bias1), *others)))
-
-    def _descend(self, start: Trained, n_epochs: int) -> Trained:
+    def _descend(self, labels: Tensor, start: Weights, n_epochs: int) -> Trained:
         """Train on some labels until their honest loss falls no more, at last with shorter steps."""
-        positives = self.positives[:, start.labels]
-        settled = _SETTLED * float(self.loss_of_frequency[start.labels].mean())
-        weights = Weights(tuple(affine.to_be_trained() for affine in start.weights.maps))
+        positives = self.positives[:, labels]
+        settled = _SETTLED * float(self.loss_of_frequency[labels].mean())
+        weights = Weights(tuple(affine.to_be_trained() for affine in start.maps))
         rate = _LEARNING_RATE / self.n_layers**0.5 / max(1.0, self.width / _WIDE)
         optimiser = torch.optim.Adam(weights.tensors, lr=rate, fused=True)
-        best_loss, best = float("inf"), start.weights
+        best_loss, best = float("inf"), start
         n_standing, n_shortened = 0, 0
         with rounded_factors() if self.width >= _WIDE else nullcontext():
             for epoch in range(1, n_epochs + 1):
@@ -223,12 +224,13 @@ class FoldNetworks:
                         for tensor, value in zip(weights.tensors, best.tensors, strict=True):
                             tensor.copy_(value)
         honest = self._honest(best)  # not rounded, as the fitted layer is not
-        return Trained(start.labels, best, honest, self._losses(honest, positives))
+        return Trained(labels, best, honest, self._losses(honest, positives))
 
     @torch.enable_grad()
     def _epoch(self, weights: Weights, positives: Tensor, optimiser: torch.optim.Adam) -> Weights:
         """Show the networks all rows once, and return the mean of their weights meanwhile."""
-        orders = torch.stack([rows[self._permutation(len(rows))[: self.n_used]] for rows in self.rows])
+        shuffled = [rows[torch.randperm(len(rows), generator=self.generator)] for rows in self.rows]
+        orders = torch.stack([rows[: self.n_used] for rows in shuffled])
         batches = orders.split(self.batch, dim=1)
         added = set(np.linspace(0, len(batches) - 1, _ADDED).round())
         shrinkage = _SHRINKAGE * _STEPS_OF_A_SHRINKAGE * optimiser.param_groups[0]["lr"]
@@ -245,9 +247,6 @@ class FoldNetworks:
                     for total, tensor in zip(mean.tensors, weights.tensors, strict=True):
                         total.add_(tensor, alpha=1 / len(added))
         return mean
-
-    def _permutation(self, n: int) -> Tensor:
-        return torch.randperm(n, generator=self.generator)
 
     def _loss(self, weights: Weights, positives: Tensor, rows: Tensor) -> Tensor:
         entries = self._drop(self.stream[rows], _DROPOUT_OF_ENTRIES * self.dropout)

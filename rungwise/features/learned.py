@@ -29,12 +29,14 @@ class LearnedFeatures:
     On processors with matrix units for bfloat16, factors of the products of wide networks are rounded while they train;
     ``torch.backends.mkldnn.matmul.fp32_precision = "ieee"`` forbids it.
 
-    Deep networks first look for a new rung: labels that become nearly certain from x and the labels that became so
-    last, or else from x and all that are so. The more a network reads, the more examples it needs; and one that also
-    read estimates in doubt would learn to copy them: what is left to explain are their few errors, too few to learn the
-    label's logic from, and these errors would stay for all blocks above. If there is no new rung, deep networks
-    that read all entries, and networks of one layer that do, are trained, too: of each label those are kept that know
-    it best. Where labels are annotated in part, or the last block made none nearly certain, all is read from the start.
+    Only labels in doubt are trained, until hardly anything is left of them. Deep networks first look for a new rung:
+    labels that become nearly certain from x and the labels that became so last, or else from x and all that are so. The
+    more a network reads, the more examples it needs; and one that also read estimates in doubt would learn to copy
+    them: what is left to explain are their few errors, too few to learn the label's logic from, and these errors would
+    stay for all blocks above. Networks that find a rung speak for all labels in doubt. If none do, deep networks that
+    read all entries are trained, too, and shallow ones, of one layer, which need fewer examples: of each label those
+    are kept that know it best. Where labels are annotated in part, or the last block made none nearly certain, so that
+    the same search would find nothing again, all is read from the start.
 
     When to stop, and which networks of a label are kept, is told by the honest error of all rows. The deeper networks
     are, the more levels a block learns at once, and the fewer `hierarchy_` shows.
@@ -84,21 +86,24 @@ class LearnedFeatures:
         # Labels that no block has learned yet say nothing.
         spread = stream.std(0)
         speaking = spread > 0
-        clear = [speaking & reading for reading in standing.readings] if complete and standing.risen else []
         asked = standing.doubted if in_doubt else torch.ones_like(standing.doubted)
-        readings = [*clear, speaking] if not clear or (speaking & ~clear[-1]).any() else clear
+        everything = self._networks(examples, speaking, self.n_layers, generator)
+        clear = (
+            [speaking & reading for reading in standing.readings] if complete and in_doubt and standing.risen else []
+        )
         trained = []
-        for reading in readings:
+        for reading in clear:
             networks = self._networks(examples, reading, self.n_layers, generator)
             trained.append(networks.train(asked))
-            if in_doubt and len(trained) <= len(clear) and networks.is_rung(trained[-1], loss_before):
+            if networks.is_rung(trained[-1], loss_before):
                 trained = trained[-1:]
                 break
         else:
+            if not clear or (speaking & ~clear[-1]).any():
+                trained.append(everything.train(asked))
             if self.n_layers > 1:
                 trained.append(self._networks(examples, speaking, 1, generator).train(asked))
-        groups = share_out(trained, len(asked))
-        layer, honest = networks.merge(groups, objective.loss.link)
+        layer, honest = everything.merge(share_out(trained, len(asked)), objective.loss.link)
         layer.to(stream)
 
         some = stream[torch.linspace(0, len(stream) - 1, min(len(stream), _ROWS_OF_SLOPES)).round().long()]

@@ -1,4 +1,5 @@
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -157,6 +158,11 @@ def test_labels_that_show_nothing_keep_their_frequency():
         assert torch.allclose(opinions.honest[rows, 0], rest.mean().expand(30), atol=1e-5)
 
 
+def begin_and_descend(networks, n_labels, n_epochs):
+    labels = torch.arange(n_labels)
+    return networks._descend(labels, networks._start(labels), n_epochs)
+
+
 def rungs():
     """Return bits and a certain label, (600, 5), and labels: a majority of two bits and that label, a noisy bit."""
     bits = torch.where(torch.rand(600, 5, generator=seeded(0)) < 0.5, 1.0, -1.0).double()
@@ -170,15 +176,15 @@ def descents(monkeypatch):
     found = []
     descend = FoldNetworks._descend
 
-    def counting(training, start, n_epochs):
-        found.append((len(start.labels), n_epochs))
-        return descend(training, start, n_epochs)
+    def counting(training, labels, start, n_epochs):
+        found.append((len(labels), n_epochs))
+        return descend(training, labels, start, n_epochs)
 
     monkeypatch.setattr(FoldNetworks, "_descend", counting)
     return found
 
 
-def test_a_rung_is_the_only_reading(descents):
+def test_nothing_else_is_trained_once_there_is_a_rung(descents):
     entries, signs = rungs()
     opinions = train(LearnedFeatures(32, dropout=0.0), entries, signs, apart(600))
     layer, honest = opinions.layer, opinions.honest
@@ -198,17 +204,29 @@ def test_what_is_nearly_certain_is_no_new_rung(descents):
     for doubted, n_trained in ([False, True], 1), ([False, False], 2):
         descents.clear()
         train(features, entries, signs, apart(600), estimates=known, doubted=torch.tensor(doubted))
-        assert descents[-1] == (n_trained, 60)
+        assert descents == [(n_trained, 5), (n_trained, 60)] * 2
 
 
 def test_copies_that_disagree_are_no_rung(descents):
     entries, signs = rungs()
-    index = torch.arange(900) % 600  # 300 rows are there twice
+    index = torch.arange(600).repeat_interleave(1 + torch.arange(600) % 2)  # every other row is there twice
+    second = torch.cat([torch.tensor([False]), index[1:] == index[:-1]])
     signs = signs[index][:, :1].clone()
-    signs[600:800] *= -1
+    signs[second.nonzero()[:200, 0]] *= -1
     folds = [slice(0, 300), slice(300, 600), slice(600, 900)]
     train(LearnedFeatures(32, dropout=0.0), entries[index], signs, Grouping(folds, index, index))
-    assert [epochs for _, epochs in descents].count(5) == 2  # of several layers and of one
+    assert descents == [(1, 5), (1, 60)] * 2  # of several layers and of one
+
+
+def test_a_rung_is_worth_something_of_what_all_labels_have_left():
+    x = torch.randn(60, 3, generator=seeded(0))
+    positives = (x[:, :1] > 0).float()
+    fold = torch.arange(60) % 3
+    networks = FoldNetworks(Examples(x, positives, torch.ones(60), fold), torch.ones(3).bool(), 8, 2, 0.0, seeded(1))
+    exact = replace(networks.train(torch.tensor([True])), honest=positives, loss=torch.zeros(1))
+    assert networks.is_rung(exact, torch.full((49,), 0.25))
+    assert not networks.is_rung(exact, torch.full((51,), 0.25))
+    assert not networks.is_rung(replace(exact, honest=1 - positives), torch.full((2,), 0.25))
 
 
 @pytest.mark.parametrize("needed", ["the last rung", "an earlier rung"])
@@ -226,22 +244,16 @@ def test_earlier_rungs_are_read_only_if_no_rung_follows_without_them(needed, des
     assert importance[4:].argmax() == (1 if needed == "the last rung" else 0)
 
 
-def test_a_rung_of_one_label_among_many_lets_none_wait():
-    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
-    noise = torch.randn(400, 80, generator=seeded(1), dtype=torch.float64)
-    slight = torch.where(stream[:, 1:2] + 2 * noise > 0, 1.0, -1.0).double()
-    signs = torch.cat([torch.where(stream[:, :1] > 0, 1.0, -1.0).double(), slight], dim=1)
-    said = train(LearnedFeatures(64), stream, signs, apart(400)).layer(stream)
-    assert (said.std(0) > 0.05).double().mean() > 0.8
-
-
-def test_labels_annotated_in_part_do_not_wait():
-    stream = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
-    signs = torch.where(stream[:, :2] > 0, 1.0, -1.0).double()
+def test_labels_annotated_in_part_read_all_from_the_start():
+    entries = torch.randn(400, 4, generator=seeded(0), dtype=torch.float64)
+    signs = torch.where(entries[:, :2] > 0, 1.0, -1.0).double()
     weights = torch.ones_like(signs)
     weights[torch.rand(400, generator=seeded(1)) > 0.3, 1] = 0
-    said = train(LearnedFeatures(64), stream, signs, apart(400), weights).layer(stream)
+    readings = [torch.tensor([True, False, True, True])]
+    opinions = train(LearnedFeatures(64), entries, signs, apart(400), weights, readings=readings)
+    said = opinions.layer(entries)
     assert ((said[:, 1] > said[:, 1].mean()) != (signs[:, 1] > 0)).double().mean() < 0.2
+    assert opinions.importance(torch.tensor([1]))[:, 0].argmax() == 1
 
 
 @pytest.mark.parametrize("follows", [True, False])
@@ -363,7 +375,7 @@ def test_last_epochs_have_shorter_steps(monkeypatch):
     rates = []
     on_step(monkeypatch, lambda optimiser: rates.extend(group["lr"] for group in optimiser.param_groups))
     networks = networks_of_problem()
-    networks._descend(networks._start(torch.arange(2)), 10)
+    begin_and_descend(networks, 2, 10)
     assert len(rates) == 10 * STEPS_OF_PROBLEM
     assert rates == pytest.approx([0.004] * 8 * STEPS_OF_PROBLEM + [0.0008] * 2 * STEPS_OF_PROBLEM)
 
@@ -375,7 +387,7 @@ def test_the_mean_of_the_weights_of_an_epoch_is_kept(monkeypatch):
         monkeypatch, lambda optimiser: passed.append([w.detach().clone() for w in optimiser.param_groups[0]["params"]])
     )
     networks = networks_of_problem()
-    trained = networks._descend(networks._start(torch.arange(2)), 1)
+    trained = begin_and_descend(networks, 2, 1)
     for kept, *weights in zip(trained.weights.tensors, *passed, strict=True):
         torch.testing.assert_close(kept, torch.stack(weights).mean(0))
 
@@ -385,7 +397,7 @@ def test_weights_whose_gradients_are_noise_shrink_to_nothing(monkeypatch):
         stream = torch.randn(600, 20, generator=seeded(0))
         examples = Examples(stream, (stream[:, :1] > 0).float(), torch.ones(600), apart(600).fold)
         networks = FoldNetworks(examples, torch.ones(20, dtype=torch.bool), 16, 2, 0.0, seeded(7))
-        read = networks._descend(networks._start(torch.arange(1)), 20).weights.maps[0].weight.abs().sum((0, 2))
+        read = begin_and_descend(networks, 1, 20).weights.maps[0].weight.abs().sum((0, 2))
         return float(read[1:].mean() / read[0])
 
     share = share_of_noise()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from paper import teacher_hints
+from paper._emergence import certify_small_circuits
 from paper.teacher_hints import Setting, averages_wrong, measure_point, thresholds
 from rungwise.teacher import CircuitTeacher
 from rungwise.theory import n_hints_that_suffice
@@ -20,7 +21,9 @@ def result():
         ]
         runs.append({**asdict(setting), "name": setting.name, **thresholds(setting, points), "points": points})
     settings = {"inputs": 16, "fan-in": 3, "examples": 100, "test examples": 50, "width": 8, "folds": 3}
-    return {"settings": {**settings, "target": 0.01, "failure probability": 0.1}, "runs": runs}
+    small = [{"d": 4, "column": "d", "hints": 4, "M": []}, {"d": 4, "column": "2d", "hints": 8, "M": [1.5, 1.25]}]
+    settings |= {"target": 0.01, "failure probability": 0.1}
+    return {"settings": settings, "runs": runs, "small circuits": [*small, {**small[1], "column": "d²", "hints": 16}]}
 
 
 def test_averages_of_many_hints_are_right_and_neurons_in_none_are_half_wrong():
@@ -56,6 +59,7 @@ def test_text_tells_the_numbers_and_what_differs():
     assert (
         "4 layers, d = 8, k = 3: 30.0% without hints, 0.4% with 64; at most 1% from 64 hints of each layer on." in text
     )
+    assert "| d = 4 | 0 of 3 | 2 of 3, M = 1.50 | 2 of 3, M = 1.50 |" in text
     assert "not the theorem's setting" in text
 
 
@@ -63,3 +67,10 @@ def test_picture_has_three_panels():
     figure = pytest.importorskip("matplotlib.figure").Figure()
     teacher_hints.draw(result(), figure)
     assert len(figure.axes) == 3
+
+
+def test_more_hints_of_small_circuits_form_a_hierarchy_more_often():
+    found = certify_small_circuits((4,), 0)
+    assert [point["hints"] for point in found] == [4, 8, 16]
+    assert len(found[0]["M"]) < len(found[2]["M"]) == 3
+    assert all(1 <= norm < 2 for point in found for norm in point["M"])
