@@ -2,8 +2,8 @@
 
 A random circuit of 8 layers of d = 24 neurons, each a function of three of the layer below, over 24 bits; 20,000 rows.
 The outputs are learned alone, by several learners, and with d² = 576 majorities of three neurons of each layer as
-further labels. A fit with 4,632 labels takes more than an hour: every block is reported when it is there. --awareness
-and --noise make the teacher less reliable. "--neurons 16 --rows 14000 --width 700" is a smaller one.
+further labels. A fit with 4,632 labels takes about an hour: every block is reported when it is there. --awareness and
+--noise make the teacher less reliable. "--neurons 16 --rows 14000" is a smaller one.
 """
 
 import argparse
@@ -26,10 +26,10 @@ N_TEST = 5000
 N_INPUTS = 24
 
 
-def learned(width: int, **parameters: Any) -> RungwiseClassifier:
-    # The logic of a circuit has no noise: nothing to regularise. Of three folds fewer networks than of five. Deeper
-    # blocks than by default: what a teacher who knows half of the neurons never mentions has to be found inside of one.
-    features = LearnedFeatures(width, dropout=0.0, n_layers=8)
+def learned(width: int, n_layers: int, **parameters: Any) -> RungwiseClassifier:
+    # The logic of a circuit has no noise: nothing to regularise. Of three folds fewer networks than of five. Blocks are
+    # as deep as the circuit: what a teacher who knows half of the neurons never mentions has to be found inside of one.
+    features = LearnedFeatures(width, dropout=0.0, n_layers=n_layers)
     return RungwiseClassifier(features, n_folds=3, random_state=0, **parameters)
 
 
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     outputs = teacher.outputs(X)
     alone = {
         "rungwise": RungwiseClassifier(random_state=0),
-        "rungwise, learned features": learned(width),
+        "rungwise, learned features": learned(width, n_layers),
         "random forest": RandomForestClassifier(300, n_jobs=-1, random_state=0),
         "MLP": MLPClassifier((1024,), early_stopping=True, max_iter=500, random_state=0),
     }
@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
         return [float(mean) for mean in [*means, error[-d:].mean()]]
 
     def written(error: np.ndarray) -> str:
-        *layers, outputs = (f"{mean:.4f}" for mean in by_layer(error))
-        return f"hints, layer by layer, {' '.join(layers)}, outputs {outputs}"
+        *layers, last = (f"{mean:.4f}" for mean in by_layer(error))
+        return f"hints, layer by layer, {' '.join(layers)}, outputs {last}"
 
     def report(block: Any) -> None:
         seconds = time.perf_counter() - began
@@ -80,8 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"block {block.block}: {seconds:.0f} s, wrong on honest rows: {written(block.error_after.numpy())}"
         )
 
-    # One for each layer: later blocks gain hardly anything, and cost the most.
-    model = learned(width, max_depth=n_layers, callbacks=[report])
+    model = learned(width, n_layers, callbacks=[report])
     with console.status(f"{d * d} hints of each layer"):
         predicted = model.fit(X[:n], np.hstack([hints.Y, outputs[:n]])).predict(X[n:])
     wrong = (predicted != np.hstack([hints.on(X[n:]), outputs[n:]])).mean(axis=0)
