@@ -32,8 +32,8 @@ LEVEL_TOLERANCE = 0.05
 _STANDARD_ERRORS = 1.0
 # Forests tell importance for free, readouts by shuffling: these are asked if they speak so much louder only.
 _SHUFFLED = 0.1
-# A block that lowers the loss of all its labels together by less than this fraction is not worth its cost, which is
-# higher if several kinds of features were fitted for it.
+# A block that lowers the loss of all that was learned by less than this fraction is not worth its cost, which is higher
+# if several kinds of features were fitted for it.
 _LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.0075
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
@@ -180,7 +180,9 @@ def _add_block(
     taken &= loss_before - loss > _STANDARD_ERRORS * _standard_error(training, labels, before, estimates)
     n_kinds = len({proposal.name for proposal in proposals})
     least_gain = _LEAST_GAIN if n_kinds == 1 else _LEAST_GAIN_OF_BLENDS
-    if (loss_before - loss)[taken].sum() <= least_gain * loss_before.sum():
+    # Labels of which nothing was ever learned do not count: however many there are, others are worth a block.
+    learned = taken | (loss_before < (1 - tolerance) * prior_loss)
+    if (loss_before - loss)[taken].sum() <= least_gain * loss_before[learned].sum():
         return False
 
     gained = taken & (loss_before - loss > LEVEL_TOLERANCE * (prior_loss - loss))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from rungwise import RungwiseClassifier
 from rungwise.datasets import make_hierarchy
 from rungwise.features import LinearLayer, Opinions, RandomFeatures
 from rungwise.fitting import layerwise
@@ -258,3 +259,12 @@ def test_learned_hierarchy_has_small_error_on_fresh_rows():
     assert [level[model.level == true].mean() for true in (1, 2, 3)] == sorted(
         level[model.level == true].mean() for true in (1, 2, 3)
     )
+
+
+def test_a_label_among_many_that_nothing_tells_is_learned():
+    rng = np.random.default_rng(0)
+    X, coins = rng.normal(size=(600, 4)), rng.integers(0, 2, size=(600, 150))
+    label = X[:, :1] * X[:, 1:2] + 0.3 * rng.normal(size=(600, 1)) > 0
+    clf = RungwiseClassifier(effort="low", random_state=0).fit(X[:400], np.hstack([coins, label])[:400])
+    assert (clf.predict(X[400:])[:, -1] != label[400:, 0]).mean() < 0.35
+    assert clf.history_.groupby("label")["taken"].any().mean() < 0.2
