@@ -2,8 +2,8 @@
 
 A random circuit of 8 layers of d = 24 neurons, each a function of three of the layer below, over 24 bits; 20,000 rows.
 The outputs are learned alone, by several learners, and with d² = 576 majorities of three neurons of each layer as
-further labels. A fit with 4,632 labels takes about an hour: every block is reported when it is there. --awareness and
---noise make the teacher less reliable. "--neurons 16 --rows 14000" is a smaller one.
+further labels. A fit with 4,632 labels takes more than an hour: every block is reported when it is there. --awareness
+and --noise make the teacher less reliable. "--neurons 16 --rows 14000" is a smaller one.
 """
 
 import argparse

@@ -210,8 +210,8 @@ Averages of hints read at most {settings["target"]:.0%} of the neurons wrongly f
 {_listed(runs, "enough by simulation")} on. These are averages of true hints:
 learned ones are free of most of the noise of annotations.
 
-Smaller circuits of 3 layers over d bits, every input enumerated: of how many the hints of each layer are polynomial
-threshold functions of degree 3 of those below, and the largest norm M of these (k = 3):
+Smaller circuits of 3 layers over d bits, every input enumerated: the circuits of which every hint is a
+polynomial threshold function of degree 3 of the hints below, and the largest norm M of these functions (k = 3):
 
 {emergence_table(result["small circuits"])}
 
@@ -235,7 +235,9 @@ def _verdict(run: dict, target: float) -> str:
     first, last = run["points"][0], run["points"][-1]
     found = run["enough as measured"]
     met = f"more than {target:.0%} at every number tried"
-    if found is not None:
+    if found == 0:
+        met = f"at most {target:.0%} even without hints"
+    elif found is not None:
         met = f"at most {target:.0%} from {found} hints of each layer on"
         met += ", the fewest tried" if found == first["hints"] else ""
     start = f"{first['error of the outputs']:.1%} without hints, " if first["hints"] == 0 else ""

@@ -29,14 +29,14 @@ class LearnedFeatures:
     On processors with matrix units for bfloat16, factors of the products of wide networks are rounded while they train;
     ``torch.backends.mkldnn.matmul.fp32_precision = "ieee"`` forbids it.
 
-    Only labels in doubt are trained, until hardly anything is left of them. Deep networks first look for a new rung:
-    labels that become nearly certain from x and the labels that became so last, or else from x and all that are so. The
-    more a network reads, the more examples it needs; and one that also read estimates in doubt would learn to copy
-    them: what is left to explain are their few errors, too few to learn the label's logic from, and these errors would
-    stay for all blocks above. Networks that find a rung speak for all labels in doubt. If none do, deep networks that
-    read all entries are trained, too, and shallow ones, of one layer, which need fewer examples: of each label those
-    are kept that know it best. Where labels are annotated in part, or the last block made none nearly certain, so that
-    the same search would find nothing again, all is read from the start.
+    Only labels in doubt are trained; once hardly anything is left of them, all are, and all is read. Deep networks
+    first look for a new rung: labels that become nearly certain from x and the labels that became so last, or else from
+    x and all that are so. The more a network reads, the more examples it needs; and one that also read estimates in
+    doubt would learn to copy them: what is left to explain are their few errors, too few to learn the label's logic
+    from, and these errors would stay for all blocks above. Networks that find a rung speak for all labels in doubt. If
+    none do, deep networks that read all entries are trained, too, and shallow ones, of one layer, which need fewer
+    examples: of each label those are kept that know it best. Where labels are annotated in part, or the last block made
+    none nearly certain, so that the same search would find nothing again, all is read from the start.
 
     When to stop, and which networks of a label are kept, is told by the honest error of all rows. The deeper networks
     are, the more levels a block learns at once, and the fewer `hierarchy_` shows.

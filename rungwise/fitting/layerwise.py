@@ -6,6 +6,7 @@ its estimates so far; it takes the blend if that lowers its honest loss, and is 
 of no label ever rises. What the next block sees of the training rows are honest estimates, too.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ _STANDARD_ERRORS = 1.0
 _SHUFFLED = 0.1
 # A block that lowers the loss of all that was learned by less than this fraction is not worth its cost, which is higher
 # if several kinds of features were fitted for it.
-_LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.0075
+_LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.01
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
 
@@ -176,13 +177,11 @@ def _add_block(
     estimates = torch.einsum("pj,pij->ij", share, candidates)
     loss, _ = training.loss_and_error(estimates, labels)
     loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
-    taken = loss_before - loss > tolerance * loss_before
-    taken &= loss_before - loss > _STANDARD_ERRORS * _standard_error(training, labels, before, estimates)
+    deviation = _standard_error(training, labels, before, estimates)
     n_kinds = len({proposal.name for proposal in proposals})
     least_gain = _LEAST_GAIN if n_kinds == 1 else _LEAST_GAIN_OF_BLENDS
-    # Labels of which nothing was ever learned do not count: however many there are, others are worth a block.
-    learned = taken | (loss_before < (1 - tolerance) * prior_loss)
-    if (loss_before - loss)[taken].sum() <= least_gain * loss_before[learned].sum():
+    taken = _worth_taking(loss_before, loss, deviation, prior_loss, tolerance, least_gain)
+    if not taken.any():
         return False
 
     gained = taken & (loss_before - loss > LEVEL_TOLERANCE * (prior_loss - loss))
@@ -194,6 +193,33 @@ def _add_block(
     block = _mix(labels[taken], taken, proposals, share)
     training.add(block, estimates[:, taken], voices, penalty[taken])
     return True
+
+
+def _worth_taking(
+    before: Tensor, after: Tensor, deviation: Tensor, prior: Tensor, tolerance: float, least_gain: float
+) -> Tensor:
+    """Return which labels take their update, bool (n_some,): none if all together do not gain enough for a block.
+
+    However many labels there are that nothing tells, others are worth a block: labels of which something was learned
+    before, or is now, beyond what would be an accident among so many.
+
+    Parameters
+    ----------
+    before, after, deviation, prior : Tensor of shape (n_some,)
+        Honest loss now and after the update, the standard error of the difference, and the loss of the frequency.
+    tolerance, least_gain : float
+        Least gains of a label and of all together, as shares of their loss.
+    """
+    gain = before - after
+    taken = (gain > tolerance * before) & (gain > _STANDARD_ERRORS * deviation)
+    if gain[taken].sum() > least_gain * before.sum():
+        return taken
+    # About the largest of so many standard normal variables. By accident an update gains half as many standard errors
+    # at most, as its square is lost again; three quarters are beyond doubt.
+    largest = (2 * math.log(len(before))) ** 0.5
+    learned = (before < (1 - tolerance) * prior) | (taken & (gain > 0.75 * largest * deviation))
+    taken &= learned
+    return taken & bool(gain[taken].sum() > least_gain * before[learned].sum())
 
 
 def _mix(labels: Tensor, taken: Tensor, proposals: Sequence[Proposal], share: Tensor) -> Block:

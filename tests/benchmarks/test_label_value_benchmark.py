@@ -10,6 +10,7 @@ def test_added_labels_have_nothing_to_do_with_the_target():
     assert X.shape == (400, 13)
     assert set(labels.columns) - set(label_value.ADDED) >= {target, *ancestors}
     assert ancestors
+    assert not ancestors & set(label_value.ADDED)
     assert (labels["aside"] == (X[:, 10:].sum(axis=1) > 0)).all()
 
 

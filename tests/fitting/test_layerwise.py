@@ -261,10 +261,34 @@ def test_learned_hierarchy_has_small_error_on_fresh_rows():
     )
 
 
-def test_a_label_among_many_that_nothing_tells_is_learned():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_label_among_many_that_nothing_tells_is_learned(seed):
+    rng = np.random.default_rng(seed)
     X, coins = rng.normal(size=(600, 4)), rng.integers(0, 2, size=(600, 150))
     label = X[:, :1] * X[:, 1:2] + 0.3 * rng.normal(size=(600, 1)) > 0
     clf = RungwiseClassifier(effort="low", random_state=0).fit(X[:400], np.hstack([coins, label])[:400])
     assert (clf.predict(X[400:])[:, -1] != label[400:, 0]).mean() < 0.35
-    assert clf.history_.groupby("label")["taken"].any().mean() < 0.2
+    assert clf.history_.groupby("label")["taken"].any().sum() < 5
+
+
+@pytest.mark.parametrize("n_labels", [2, 20, 200])
+def test_labels_that_nothing_tells_are_worth_no_block(n_labels):
+    rng = np.random.default_rng(0)
+    X, coins = rng.normal(size=(1000, 4)), rng.integers(0, 2, size=(1000, n_labels))
+    assert RungwiseClassifier(effort="low", random_state=0).fit(X, coins).n_blocks_ == 0
+
+
+def test_who_takes_an_update():
+    def worth(before, gain, deviation=0.01, prior=1.0):
+        loss, gain, deviation = (torch.as_tensor(value).double() for value in (before, gain, deviation))
+        return layerwise._worth_taking(loss, loss - gain, deviation.expand_as(loss), prior, 0.01, 0.0075).tolist()
+
+    hopeless = [1.0] * 400
+    # All gain enough together; less than a standard error is nothing.
+    assert worth([1.0, 1.0, 1.0], [0.5, 0.02, 0.009]) == [True, True, False]
+    # One gains much: not those beside it that may have gained by accident.
+    assert worth([*hopeless, 1.0], [0.02, *[0.0] * 399, 0.5]) == [False] * 400 + [True]
+    assert worth([*hopeless, 1.0], [0.02, *[0.0] * 399, 0.025]) == [False] * 401
+    # What was learned before may go on.
+    assert worth([*hopeless, 0.5], [0.02, *[0.0] * 399, 0.015]) == [False] * 400 + [True]
+    assert worth([*hopeless, 0.5, 0.5, 0.5, 0.5], [0.0] * 400 + [0.011, 0.0, 0.0, 0.0]) == [False] * 404
