@@ -87,23 +87,21 @@ class LearnedFeatures:
         spread = stream.std(0)
         speaking = spread > 0
         asked = standing.doubted if in_doubt else torch.ones_like(standing.doubted)
-        everything = self._networks(examples, speaking, self.n_layers, generator)
-        clear = (
-            [speaking & reading for reading in standing.readings] if complete and in_doubt and standing.risen else []
-        )
+        clear = standing.readings if complete and in_doubt and standing.risen else []
         trained = []
         for reading in clear:
-            networks = self._networks(examples, reading, self.n_layers, generator)
+            networks = self._networks(examples, speaking & reading, self.n_layers, generator)
             trained.append(networks.train(asked))
             if networks.is_rung(trained[-1], loss_before):
                 trained = trained[-1:]
                 break
         else:
+            networks = self._networks(examples, speaking, self.n_layers, generator)
             if not clear or (speaking & ~clear[-1]).any():
-                trained.append(everything.train(asked))
+                trained.append(networks.train(asked))
             if self.n_layers > 1:
                 trained.append(self._networks(examples, speaking, 1, generator).train(asked))
-        layer, honest = everything.merge(share_out(trained, len(asked)), objective.loss.link)
+        layer, honest = networks.merge(share_out(trained, len(asked)), objective.loss.link)
         layer.to(stream)
 
         some = stream[torch.linspace(0, len(stream) - 1, min(len(stream), _ROWS_OF_SLOPES)).round().long()]
