@@ -195,7 +195,7 @@ class GateSearch:
         """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
         n_literals = self.screen.n_literals
         bits = log2_choose(n_literals, 3) + 2**3
-        labels = labels[self.examples.longest_code(labels, 3, LIKELY) >= bits]
+        labels = labels[self.examples.longest_code(labels, 3, torch.tensor(True), LIKELY) >= bits]
         n_sets = (n_literals**3 - self._parities_from**3) / 6
         if self.fan_in < 3 or len(labels) == 0 or n_sets * (_COST_OF_SET + len(labels)) > _MAX_PARITIES:
             return False
@@ -248,7 +248,7 @@ class GateSearch:
     def _add(self, entry: Tensor, threshold: Tensor, values: Tensor) -> None:
         self.entry = torch.cat([self.entry, entry])
         self.threshold = torch.cat([self.threshold, threshold.to(self.threshold)])
-        self.examples.add(values)
+        self.examples.add(values, entry % self._width < self.n_inputs)
         self.screen.add(torch.where(values[:, self.rows], 1.0, -1.0))
 
 
@@ -293,8 +293,9 @@ class _Found:
             self._best_uneven[label] = max(saving, self._best_uneven.get(label, saving))
         # The bits that noise costs count against significance, not as part of what could be wrong.
         noise = self.examples.prior_bits[labels] - verdicts.bits - verdicts.saving
-        longest = self.examples.longest_code(labels, sets.shape[1], self.share)
-        significant = verdicts.bits + noise <= self.examples.longest_code(labels, sets.shape[1], SIGNIFICANT)
+        size, reads_input = sets.shape[1], self.examples.of_input[sets].any(1)
+        longest = self.examples.longest_code(labels, size, reads_input, self.share)
+        significant = verdicts.bits + noise <= self.examples.longest_code(labels, size, reads_input, SIGNIFICANT)
         good = (verdicts.error <= self.max_error) & (verdicts.bits <= longest) & significant
         for i in good.nonzero()[:, 0].tolist():
             label, rank = int(labels[i]), (float(verdicts.saving[i]), float(verdicts.least_seen[i]))

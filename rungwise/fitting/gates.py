@@ -10,8 +10,9 @@ The same code bounds how often an explanation without training errors is wrong o
 (bits + log2(n_labels / δ)) ln 2 / n of the time. A gate of more than two literals is sure, or likely, if this is at
 most a small share of the errors of predicting the label by its frequency. Significance alone would let a chain of
 thresholds that picks out a few examples of real data pass for the truth, or a gate of three literals stand in for one
-of two that a later rung would have shown. Gates of one or two literals are the simplest explanations that there are,
-and significance is enough.
+of two that a later rung would have shown. Gates of one or two labels are the simplest explanations that there are, and
+significance is enough. If an input is among them, the share must be at most a half: the few examples of a rare label in
+real data often have some word or value in common that new ones lack, or that others have, too.
 
 Labels may be noisy. A truth table that is wrong equally often in every cell is complete, and what remains is noise; if
 some cells are wrong more often than others, something is missing.
@@ -32,8 +33,9 @@ from rungwise.theory.polynomial import Polynomial
 
 # δ = 2^-10: a wrong explanation is believed in at most one of a thousand fits.
 CONFIDENCE_BITS = 10.0
-# Errors that a gate may make on new examples, as a share of those of the label's frequency.
-SURE, LIKELY, SIGNIFICANT = 0.1, 0.25, 1.0
+# Errors that a gate may make on new examples, as a share of those of the label's frequency. SIMPLE is for gates of one
+# or two literals, an input among them.
+SURE, LIKELY, SIMPLE, SIGNIFICANT = 0.1, 0.25, 0.5, 1.0
 LN2 = log(2)
 _MAX_ENTRIES = 20_000_000
 
@@ -118,6 +120,7 @@ class Examples:
         self.prior_bits = entropy_bits(self.positive.sum(1), self.weights.sum(1))
         self._confidence = CONFIDENCE_BITS + log(max(1, targets.shape[1])) / LN2
         self._literals = torch.empty(max_literals, len(targets), dtype=torch.bool)
+        self._of_input = torch.empty(max_literals, dtype=torch.bool)
         self.n_literals = 0
 
     @property
@@ -125,25 +128,36 @@ class Examples:
         """The literals, (n_literals, n), bool."""
         return self._literals[: self.n_literals]
 
-    def add(self, literals: Tensor) -> None:
-        """Add literals, (n_new, n), bool."""
-        self._literals[self.n_literals : self.n_literals + len(literals)] = literals
+    @property
+    def of_input(self) -> Tensor:
+        """Which literals ask for an input, not for a label, (n_literals,), bool."""
+        return self._of_input[: self.n_literals]
+
+    def add(self, literals: Tensor, of_input: Tensor) -> None:
+        """Add literals, (n_new, n), bool, and whether they ask for an input, (n_new,), bool."""
+        new = slice(self.n_literals, self.n_literals + len(literals))
+        self._literals[new], self._of_input[new] = literals, of_input
         self.n_literals += len(literals)
 
-    def longest_code(self, labels: Tensor, n_literals: int, share: float) -> Tensor:
+    def longest_code(self, labels: Tensor, n_literals: int, reads_input: Tensor, share: float) -> Tensor:
         """Return the most bits of a gate of so many literals that is believed, (n_labels,).
 
         Parameters
         ----------
         labels : Tensor of shape (n_labels,)
         n_literals : int
+        reads_input : Tensor of shape (n_labels,) or (), bool
+            Whether an input is among the literals.
         share : float
             `SURE`, `LIKELY` or `SIGNIFICANT`.
         """
         significant = self.prior_bits[labels] - self._confidence
-        if n_literals <= 2 or share == SIGNIFICANT:
+        if share == SIGNIFICANT:
             return significant
-        return torch.minimum(significant, self._bits_for(labels, share))
+        if n_literals > 2:
+            return torch.minimum(significant, self._bits_for(labels, share))
+        bounded = torch.minimum(significant, self._bits_for(labels, max(share, SIMPLE)))
+        return torch.where(reads_input, bounded, significant)
 
     def expected_error(self, label: int, gate: Gate) -> float:
         """Return the error rate of a gate on new examples: as on the old ones if it is likely, else its bound."""

@@ -75,8 +75,10 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
     def n_bits(k: int) -> float:
         return log2_choose(examples.n_literals, k) + k + 1  # the value of each literal, and of the label
 
-    def longest_code(k: int) -> float:
-        return float(examples.longest_code(torch.tensor([label]), k, share))
+    def longest_code(k: int, reads_input: Tensor) -> float:
+        return float(examples.longest_code(torch.tensor([label]), k, reads_input, share))
+
+    of_input = examples.of_input[candidates]
 
     # In single precision sums are matrix products, exact up to 2^24 rows.
     excluded = excludes.float()
@@ -85,7 +87,7 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
     # number of bits rises with k and then falls: it is least at an end.
     least = max(1, math.ceil(len(left) / float((excluded @ left).amax().clamp(min=1))))
     most = max(least, min(len(candidates), len(left)))
-    if min(n_bits(least), n_bits(most)) > longest_code(least):
+    if min(n_bits(least), n_bits(most)) > longest_code(least, of_input.all()):
         return None
     chosen: list[int] = []
     while left.any():
@@ -96,7 +98,7 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
         if others and excludes[others].any(0).all():
             chosen = others
     k = len(chosen)
-    if n_bits(k) > longest_code(k):
+    if n_bits(k) > longest_code(k, of_input[chosen].any()):
         return None
     # All k literals as asked: their signed sum is k, else at most k - 2.
     outcome = 1.0 if value else -1.0
@@ -121,7 +123,7 @@ def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, share: f
         support = order[size[order] > 0.2 * size[order[0]]]
         k = len(support)
         bits = log2_choose(examples.n_literals, k) + k * k  # there are fewer than 2^(k²) thresholds of k bits
-        if k < 3 or bits > examples.longest_code(labels[position, None], k, share):
+        if k < 3 or bits > examples.longest_code(labels[position, None], k, torch.tensor(True), share):
             continue
         annotated = examples.weights[label] > 0
         cells = cell_index(examples.literals[:, annotated], support[None])[0]

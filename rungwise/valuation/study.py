@@ -226,8 +226,12 @@ def _summarise(problem: Problem, folds: list[FoldValue], weights: np.ndarray, un
             )
         )
     frame = pd.DataFrame(records, columns=list(COLUMNS))
-    # Of labels of one value those that the target stands on come first: they may replace each other, others do not.
-    frame = frame.sort_values(["value", "found", "alone"], ascending=False, kind="stable", ignore_index=True)
+    # Of labels of one value, up to rounding errors, those that the target stands on come first: they may replace each
+    # other, others do not.
+    by = ["value", "found", "alone"]
+    frame = frame.sort_values(
+        by, ascending=False, kind="stable", ignore_index=True, key=lambda column: column.round(12)
+    )
     return LabelValue(problem.Y.columns[problem.target], by_itself, with_ancestors, with_all, frame)
 
 

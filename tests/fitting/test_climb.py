@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rungwise.datasets import make_adder, make_automaton, make_hierarchy, make_multiplier, make_parity
-from rungwise.features import RandomFeatures, SparseFeatures
+from rungwise.features import RandomFeatures, SparseFeatures, TreeFeatures
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.layerwise import fit_layerwise
@@ -163,3 +163,16 @@ def test_what_is_learned_on_one_ring_holds_on_another(rule):
     )
     X, Y, _ = make_automaton(20, rule=rule, n_cells=57, n_steps=6, random_state=1)
     np.testing.assert_array_equal(predict(fitted, X), 2 * Y - 1)
+
+
+def test_rare_labels_that_share_an_input_by_accident_are_left_to_the_features():
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((300, 40)) < 0.1, 1.0, -1.0)
+    rare = X[:, 0] > 0
+    rare[np.flatnonzero(rare)[12:]] = False
+    X[~rare, 0] = -1.0
+    common = np.where(rng.random(300) < 0.5, 1.0, -1.0)
+    X = np.column_stack([X, common])
+    targets = np.column_stack([np.where(rare, 1.0, -1.0), common])
+    *_, fitted = fit(X, targets, features=TreeFeatures(40))
+    assert set(fitted.gates) == {1}

@@ -8,13 +8,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rungwise.fitting.gates import CONFIDENCE_BITS, SIGNIFICANT, Examples, Gate, entropy_bits, judge, log2_choose
+from rungwise.fitting.gates import (
+    CONFIDENCE_BITS,
+    LIKELY,
+    SIGNIFICANT,
+    SURE,
+    Examples,
+    Gate,
+    entropy_bits,
+    judge,
+    log2_choose,
+)
 
 
 def make_examples(literals, targets, weights=None):
     weights = np.ones(targets.shape) if weights is None else weights
     examples = Examples(torch.as_tensor(targets), torch.as_tensor(weights), len(literals) + 3)
-    examples.add(torch.as_tensor(literals))
+    examples.add(torch.as_tensor(literals), torch.zeros(len(literals), dtype=torch.bool))
     return examples
 
 
@@ -124,10 +134,24 @@ def test_more_labels_must_save_more():
     def least(n_labels):
         # A constant label has no bits to save: what is missing is what must be saved.
         examples = make_examples(np.zeros((1, 5), dtype=bool), np.ones((5, n_labels)))
-        return -float(examples.longest_code(torch.tensor([0]), 2, SIGNIFICANT))
+        return -float(examples.longest_code(torch.tensor([0]), 2, torch.tensor(False), SIGNIFICANT))
 
     assert least(1) == CONFIDENCE_BITS
     assert least(64) == pytest.approx(CONFIDENCE_BITS + 6)
+
+
+def test_an_input_in_a_gate_must_be_borne_out_by_more_examples_than_a_label():
+    n, n_positive = 400, 60
+    examples = make_examples(np.zeros((5, n), dtype=bool), np.where(np.arange(n) < n_positive, 1.0, -1.0)[:, None])
+
+    def longest(n_literals, reads_input, share):
+        return float(examples.longest_code(torch.tensor([0]), n_literals, torch.tensor(reads_input), share))
+
+    significant = bits(n_positive, n) - CONFIDENCE_BITS
+    assert longest(2, False, SURE) == longest(2, True, SIGNIFICANT) == pytest.approx(significant)
+    # An error bound of (bits + confidence) ln 2 / n, at most half of n_positive / n.
+    assert longest(2, True, SURE) == pytest.approx(n_positive / 2 / np.log(2) - CONFIDENCE_BITS)
+    assert longest(3, True, LIKELY) == longest(3, False, LIKELY) == pytest.approx(60 / 4 / np.log(2) - CONFIDENCE_BITS)
 
 
 def test_errors_spread_evenly_look_like_noise_and_others_do_not():

@@ -17,7 +17,7 @@ def prepare(literals, targets, weights=None):
     screen = Screen(targets[rows].float(), weights[rows].float(), len(literals))
     screen.add(torch.where(literals[:, rows], 1.0, -1.0))
     examples = Examples(targets, weights, len(literals))
-    examples.add(literals)
+    examples.add(literals, torch.zeros(len(literals), dtype=torch.bool))
     return screen, examples, rows
 
 
