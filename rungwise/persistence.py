@@ -171,7 +171,7 @@ def _to_parts(clf: RungwiseClassifier) -> tuple[dict[str, Tensor], dict[str, Any
         "calibration": clf.calibration_,
         "implications": clf._implications,
         "label_sets": clf._label_sets.sets,
-        "label_set_penalty": np.array(clf._label_sets.penalty),
+        "label_set_surplus": clf._label_sets.surplus,
         "level": clf.hierarchy_.level,
         "importance": clf.hierarchy_.importance,
         "honest_error": clf.hierarchy_.honest_error,
@@ -254,10 +254,12 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     reducer = {k: v.numpy() for k, v in part("reducer.").items()}
     clf.reducer_ = WideReducer.from_tensors(reducer) if reducer else None
     clf.calibration_ = tensors["calibration"].numpy()
-    # Models of before there were label sets or implications know none.
+    # Models of before there were label sets or implications know none; then all sets had one surplus.
     clf._label_sets = LabelSets.none(network.n_labels)
     if "label_sets" in tensors:
-        clf._label_sets = LabelSets(tensors["label_sets"].numpy(), float(tensors["label_set_penalty"]))
+        surplus = tensors["label_set_surplus" if "label_set_surplus" in tensors else "label_set_penalty"]
+        sets = tensors["label_sets"].numpy()
+        clf._label_sets = LabelSets(sets, np.broadcast_to(surplus.numpy(), len(sets)))
     clf._implications = tensors.get("implications", torch.empty(0, 2, dtype=torch.int64)).numpy()
     clf.n_features_in_ = description["n_features"]
     if description["feature_names"] is not None:

@@ -27,11 +27,12 @@ def path(fitted, tmp_path):
     return path
 
 
-def rewrite(path, change, without=()):
-    """Write the file again with a changed description, without some tensors, and with a digest that fits."""
+def rewrite(path, change, without=(), adding=None):
+    """Write the file again with a changed description, other tensors, and a digest that fits."""
     with safetensors.safe_open(path, "pt") as file:
         description = json.loads(file.metadata()["description"])
     tensors = {name: value for name, value in safetensors.torch.load_file(path).items() if name not in without}
+    tensors |= adding or {}
     change(description)
     text = json.dumps(description)
     header = {"format": "rungwise model", "description": text, "digest": _digest(text, tensors)}
@@ -158,11 +159,25 @@ def test_file_of_before_there_were_implications_is_read(fitted, path):
 
 
 def test_file_of_before_there_were_label_sets_and_errors_of_the_frequency_is_read(fitted, path):
-    rewrite(path, lambda description: None, without=["frequency_error", "label_sets", "label_set_penalty"])
+    rewrite(path, lambda description: None, without=["frequency_error", "label_sets", "label_set_surplus"])
     clf, X = fitted
     loaded = rungwise.load(path)
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
     assert np.isnan(loaded.hierarchy_.frequency_error).all()
+
+
+def test_file_of_before_each_label_set_had_a_surplus_is_read(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    clf = RungwiseClassifier(RandomFeatures(width=8), random_state=0).fit(X, np.eye(3, dtype=int)[X.argmax(1)])
+    rungwise.save(clf, tmp_path / "m")
+    penalty = {"label_set_penalty": torch.tensor(0.5, dtype=torch.float64)}
+    rewrite(tmp_path / "m", lambda description: None, without=["label_set_surplus"], adding=penalty)
+    loaded = rungwise.load(tmp_path / "m")
+    assert len(clf._label_sets.sets)
+    np.testing.assert_array_equal(loaded._label_sets.surplus, np.full(len(clf._label_sets.sets), 0.5))
+    rungwise.save(loaded, tmp_path / "again")
+    np.testing.assert_array_equal(rungwise.load(tmp_path / "again").predict(X), loaded.predict(X))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" * 50, b"\x80\x04\x95" * 30, b'{"a": 1}' * 20])

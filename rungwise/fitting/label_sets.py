@@ -4,8 +4,9 @@ Label by label, a row may be given a set of labels that contradict each other: n
 other, or two. The product of the labels' probabilities, as if they were independent given x, puts more weight on sets
 that never occur than these have. How much more is counted: of the rows, the share whose set no other row has is about
 the probability of a set that was not seen (Good, 1953); the product's own share of unseen sets is read from honest
-probabilities of the training rows. Where most rows have a set of their own, nothing is gained, and labels are predicted
-one by one.
+probabilities of the training rows. In the same way each set that was seen is counted, as far as its examples are
+enough to tell it from the others that were seen. Where most rows have a set of their own, nothing is gained, and labels
+are predicted one by one.
 """
 
 from dataclasses import dataclass
@@ -19,27 +20,31 @@ from torch.nn.functional import softplus
 _SUREST = 9.2
 # Rows that tell the product's share of unseen sets, and most entries of the sets that are kept.
 _ROWS, _MOST_ENTRIES = 2_000, 20_000_000
+# A set is drawn towards what all seen sets have in common, which counts as so many examples of it.
+_PRIOR_EXAMPLES = 10
 _CHUNK = 1_000
+# Rounding errors of a sum of log-odds.
+_NO_LOSS = 1e-9
 
 
 @dataclass(frozen=True)
 class LabelSets:
-    """Sets of labels seen in training, and how much less likely others are than the product of probabilities says.
+    """Sets of labels seen in training, and how much likelier they are than the product of probabilities says.
 
     Attributes
     ----------
     sets : ndarray of bool, shape (n_sets, n_labels)
-    penalty : float
-        Logarithm, positive: of all other sets; if there are no sets, 0.
+    surplus : ndarray of shape (n_sets,)
+        Logarithms, in comparison with the sets that were not seen.
     """
 
     sets: np.ndarray
-    penalty: float
+    surplus: np.ndarray
 
     @classmethod
     def none(cls, n_labels: int) -> "LabelSets":
         """Return that labels are predicted one by one."""
-        return cls(np.empty((0, n_labels), dtype=bool), 0.0)
+        return cls(np.empty((0, n_labels), dtype=bool), np.empty(0))
 
     def decode(self, log_odds: np.ndarray) -> np.ndarray:
         """Return the likeliest set of labels of each row, bool (n, n_labels), for log-odds of that shape."""
@@ -53,9 +58,11 @@ class LabelSets:
             rows = slice(start, start + _CHUNK)
             # What the product loses by the set, compared with label by label.
             loss = most[rows, None] - sure[rows] @ self.sets.T
-            best = loss.argmin(axis=1)
-            near = loss[np.arange(len(best)), best] < self.penalty
-            decoded[rows][near] = self.sets[best[near]]
+            gain = self.surplus - loss
+            best = gain.argmax(axis=1)
+            # The likeliest of the sets that were not seen is label by label, unless that was seen.
+            taken = (gain[np.arange(len(best)), best] > 0) | (loss.min(axis=1) < _NO_LOSS)
+            decoded[rows][taken] = self.sets[best[taken]]
         return decoded
 
 
@@ -87,9 +94,12 @@ def find_label_sets(log_odds: Tensor, targets: Tensor, weights: Tensor, unit: Te
     some = complete[:: -(-len(complete) // _ROWS)]
     sure = log_odds[some].double().clamp(-_SUREST, _SUREST)
     kept = torch.from_numpy(sets).to(sure)
-    seen = (sure @ kept.T - softplus(sure).sum(1, keepdim=True)).exp().sum(1).mean()
-    n_product = count.sum() * (1 - float(seen))
+    share = (sure @ kept.T - softplus(sure).sum(1, keepdim=True)).exp().mean(0).numpy(force=True)
+    n_seen, n_product = count.sum() - n_unseen, count.sum() * share.sum()
     # As if one more row had been seen of either kind.
-    surplus = (n_product + 1) / (n_unseen + 1) * (count.sum() - n_unseen + 1) / (count.sum() - n_product + 1)
-    penalty = float(np.log(surplus))
-    return LabelSets(sets, penalty) if penalty > 0 else LabelSets.none(n_labels)
+    ratio = (n_seen + 1) / (n_product + 1)
+    surplus = np.log(ratio * (count.sum() - n_product + 1) / (n_unseen + 1))
+    # Some of a set's examples stand for the sets that were not seen.
+    of_set, of_product = count * n_seen / count.sum(), count.sum() * share
+    own = np.log((of_set / ratio + _PRIOR_EXAMPLES) / (of_product + _PRIOR_EXAMPLES))
+    return LabelSets(sets, surplus + own)

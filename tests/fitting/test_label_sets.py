@@ -22,26 +22,41 @@ def test_the_likeliest_set_is_that_of_brute_force():
     rng = np.random.default_rng(0)
     sets = np.unique(rng.random((6, 4)) > 0.5, axis=0)
     log_odds = rng.normal(size=(500, 4)) * 2
-    label_sets = LabelSets(sets, 1.0)
+    surplus = rng.uniform(0, 2, len(sets))
+    label_sets = LabelSets(sets, surplus)
     every = np.array(np.meshgrid(*[[False, True]] * 4)).reshape(4, -1).T
     probability = 1 / (1 + np.exp(-log_odds))
     product = np.where(every, probability[:, None], 1 - probability[:, None]).prod(2)
-    seen = (every[:, None] == sets).all(2).any(1)
-    expected = every[(product * np.where(seen, 1, np.exp(-1.0))).argmax(1)]
+    expected = every[(product * np.exp((every[:, None] == sets).all(2) @ surplus)).argmax(1)]
     np.testing.assert_array_equal(label_sets.decode(log_odds), expected)
     assert (label_sets.decode(log_odds) != (log_odds > 0)).any()
 
 
-def test_penalty_is_the_surplus_of_the_product_over_what_was_seen():
-    # Three labels of which one is present, each with probability 1/3: the product gives 4/9 to the three sets.
-    labels = one_of(300, 3)
+def test_surplus_is_what_was_seen_over_what_the_product_gives():
+    # Three labels of which one is present, to which the product, of probability 1/3 each, gives 4/9.
+    labels = np.eye(3, dtype=int)[np.repeat([0, 1, 2], [150, 100, 50])]
     label_sets = found(labels, np.log(0.5))
-    n_product = 300 * 5 / 9
-    assert len(label_sets.sets) == 3
-    assert label_sets.penalty == pytest.approx(np.log((n_product + 1) / 1 * 301 / (301 - n_product)))
+    n_product = 300 * 4 / 9
+    ratio = 301 / (n_product + 1)
+    common = np.log(ratio * (300 - n_product + 1) / 1)
+    own = np.log((np.array([50, 100, 150]) / ratio + 10) / (n_product / 3 + 10))
+    np.testing.assert_array_equal(label_sets.sets, np.eye(3, dtype=bool)[::-1])
+    np.testing.assert_allclose(label_sets.surplus, common + own)
     np.testing.assert_array_equal(
-        label_sets.decode(np.array([[-1.0, -0.5, -2.0], [1.0, 0.5, -2.0]])),
-        [[False, True, False], [True, False, False]],
+        label_sets.decode(np.array([[-1.0, -0.9, -2.0], [-0.8, -0.7, -0.6], [1.0, 0.5, -2.0]])),
+        [[True, False, False]] * 3,
+    )
+
+
+def test_sets_compete_where_all_were_seen():
+    # The product gives all four sets the same share, yet both labels are hardly ever present together.
+    labels = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], [60, 100, 100, 1], axis=0)
+    label_sets = found(labels, 0.0)
+    assert len(label_sets.sets) == 4
+    assert label_sets.surplus[3] < label_sets.surplus[0] < label_sets.surplus[1] == label_sets.surplus[2]
+    np.testing.assert_array_equal(
+        label_sets.decode(np.array([[0.3, 0.4], [4.0, 4.0], [-2.0, -2.0]])),
+        [[False, True], [True, True], [False, False]],
     )
 
 
@@ -61,9 +76,9 @@ def test_rows_with_gaps_tell_nothing_and_copies_count_once():
     whole = found(labels, -0.5)
     with_gaps = found(gaps, -0.5, weights=weights)
     np.testing.assert_array_equal(with_gaps.sets, whole.sets)
-    assert with_gaps.penalty == pytest.approx(whole.penalty)
+    assert with_gaps.surplus == pytest.approx(whole.surplus)
     twice = found(np.vstack([labels, labels]), -0.5, unit=np.tile(np.arange(60), 2))
-    assert twice.penalty == pytest.approx(whole.penalty)
+    assert twice.surplus == pytest.approx(whole.surplus)
     assert not len(found(labels, -0.5, weights=np.zeros((60, 3))).sets)
 
 
