@@ -16,7 +16,7 @@ from rungwise.fitting.gate_search import GateSettings
 EFFORTS = ("low", "medium", "high")
 
 # Low effort stops while blocks may still gain: later ones cost as much, and give next to nothing on most tables.
-_MOST_BLOCKS, _MOST_AT_LOW_EFFORT = 500, 4
+_MOST_BLOCKS, _MOST_AT_LOW_EFFORT = 500, 3
 
 
 def most_blocks(features: object, effort: str) -> int:
@@ -30,8 +30,8 @@ def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettin
     Fit times as multiples of a random forest of 300 trees are in docs/real_data.md.
     """
     if effort == "low":
-        return [TreeFeatures(50, "best"), TreeFeatures(50, "random")], None
-    n_trees, n_landmarks, width, label_width = (80, 600, 512, 512) if effort == "medium" else (240, 1500, 2048, 1024)
+        return [TreeFeatures(55, "best"), TreeFeatures(55, "random")], None
+    n_trees, n_landmarks, width, label_width = (110, 600, 512, 512) if effort == "medium" else (240, 1500, 2048, 1024)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best"),
         TreeFeatures(n_trees, "random"),

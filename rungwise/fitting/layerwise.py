@@ -36,6 +36,9 @@ _SHUFFLED = 0.1
 # A block that lowers the loss of all that was learned by less than this fraction is not worth its cost, which is higher
 # if several kinds of features were fitted for it.
 _LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.01
+# Gains fall from block to block to a third or less, unless labels rise on which others may stand: their loss falls by
+# more than a share of their frequency's. A block of several kinds is not tried for less than the least gain.
+_NEXT_GAIN, _RISE = 1 / 3, 0.25
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
 
@@ -163,7 +166,7 @@ def _add_block(
 ) -> bool:
     """Blend what the features propose for some labels, and add a block with the updates that are worth taking, if any.
 
-    The estimates so far are one more voice in the blend.
+    The estimates so far are one more voice in the blend. Return whether another block may be worth its cost.
     """
     proposals = make_proposals(training, labels, features, solver, penalties)
     if not proposals:
@@ -192,7 +195,8 @@ def _add_block(
         voices[proposal.name] = voices.get(proposal.name, 0) + own
     block = _mix(labels[taken], taken, proposals, share)
     training.add(block, estimates[:, taken], voices, penalty[taken])
-    return True
+    loss_after = torch.where(taken, loss, loss_before)
+    return n_kinds == 1 or _is_promising(loss_before, loss_after, prior_loss, tolerance, least_gain)
 
 
 def _worth_taking(
@@ -220,6 +224,16 @@ def _worth_taking(
     learned = (before < (1 - tolerance) * prior) | (taken & (gain > 0.75 * largest * deviation))
     taken &= learned
     return taken & bool(gain[taken].sum() > least_gain * before[learned].sum())
+
+
+def _is_promising(before: Tensor, after: Tensor, prior: Tensor, tolerance: float, least_gain: float) -> bool:
+    """Return whether the block after one that lowered losses, each (n_some,), so far may gain enough.
+
+    Parameters as of `_worth_taking`; labels of which nothing was ever learned do not count.
+    """
+    learned = after < (1 - tolerance) * prior
+    gain = (before - after)[learned]
+    return bool((gain > _RISE * prior[learned]).any() or _NEXT_GAIN * gain.sum() > least_gain * before[learned].sum())
 
 
 def _mix(labels: Tensor, taken: Tensor, proposals: Sequence[Proposal], share: Tensor) -> Block:

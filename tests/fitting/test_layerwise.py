@@ -6,7 +6,7 @@ import torch
 
 from rungwise import RungwiseClassifier
 from rungwise.datasets import make_hierarchy
-from rungwise.features import LinearLayer, Opinions, RandomFeatures
+from rungwise.features import LinearLayer, Opinions, RandomFeatures, TreeFeatures
 from rungwise.fitting import layerwise
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.gate_search import GateSettings
@@ -292,3 +292,26 @@ def test_who_takes_an_update():
     # What was learned before may go on.
     assert worth([*hopeless, 0.5], [0.02, *[0.0] * 399, 0.015]) == [False] * 400 + [True]
     assert worth([*hopeless, 0.5, 0.5, 0.5, 0.5], [0.0] * 400 + [0.011, 0.0, 0.0, 0.0]) == [False] * 404
+
+
+def test_no_block_is_tried_after_one_that_gained_little():
+    def is_promising(before, after, prior=1.0):
+        before, after = torch.tensor(before).double(), torch.tensor(after).double()
+        return layerwise._is_promising(before, after, torch.full_like(before, prior), 0.01, 0.01)
+
+    assert is_promising([0.5, 0.5], [0.5, 0.46])
+    assert not is_promising([0.5, 0.5], [0.5, 0.48])
+    # Labels that nothing tells do not count.
+    assert is_promising([0.5, 0.5] + [1.0] * 98, [0.5, 0.46] + [1.0] * 98)
+    # One of many labels has risen; others may stand on it.
+    assert is_promising([0.5] * 99 + [1.0], [0.5] * 99 + [0.7])
+    assert not is_promising([0.5] * 99 + [1.0], [0.5] * 99 + [0.8])
+
+
+def test_only_blocks_of_several_kinds_are_not_tried_for_little(monkeypatch):
+    monkeypatch.setattr(layerwise, "_is_promising", lambda *losses: False)
+    X, targets, _ = small_hierarchy(0)
+    *_, fitted = fit(X, targets, features=[TreeFeatures(20), RandomFeatures(width=16)])
+    assert len(fitted.reports) == 1
+    *_, fitted = fit(X, targets, features=[TreeFeatures(20)] * 2)
+    assert len(fitted.reports) > 1
