@@ -31,7 +31,7 @@ def preset(effort: str) -> tuple[list[FeatureMap | HonestFeatureMap], GateSettin
     """
     if effort == "low":
         return [TreeFeatures(55, "best"), TreeFeatures(55, "random")], None
-    n_trees, n_landmarks, width, label_width = (110, 600, 512, 512) if effort == "medium" else (240, 1500, 2048, 1024)
+    n_trees, n_landmarks, width, label_width = (90, 600, 512, 512) if effort == "medium" else (240, 1500, 2048, 1024)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best"),
         TreeFeatures(n_trees, "random"),

@@ -22,6 +22,8 @@ _SUREST = 9.2
 _ROWS, _MOST_ENTRIES = 2_000, 20_000_000
 # A set is drawn towards what all seen sets have in common, which counts as so many examples of it.
 _PRIOR_EXAMPLES = 10
+# Labels stand on estimates of others: part of what sets them apart is in their probabilities already.
+_OWN = 0.5
 _CHUNK = 1_000
 # Rounding errors of a sum of log-odds.
 _NO_LOSS = 1e-9
@@ -102,4 +104,4 @@ def find_label_sets(log_odds: Tensor, targets: Tensor, weights: Tensor, unit: Te
     # Some of a set's examples stand for the sets that were not seen.
     of_set, of_product = count * n_seen / count.sum(), count.sum() * share
     own = np.log((of_set / ratio + _PRIOR_EXAMPLES) / (of_product + _PRIOR_EXAMPLES))
-    return LabelSets(sets, surplus + own)
+    return LabelSets(sets, surplus + _OWN * own)

@@ -41,7 +41,7 @@ def test_surplus_is_what_was_seen_over_what_the_product_gives():
     common = np.log(ratio * (300 - n_product + 1) / 1)
     own = np.log((np.array([50, 100, 150]) / ratio + 10) / (n_product / 3 + 10))
     np.testing.assert_array_equal(label_sets.sets, np.eye(3, dtype=bool)[::-1])
-    np.testing.assert_allclose(label_sets.surplus, common + own)
+    np.testing.assert_allclose(label_sets.surplus, common + own / 2)
     np.testing.assert_array_equal(
         label_sets.decode(np.array([[-1.0, -0.9, -2.0], [-0.8, -0.7, -0.6], [1.0, 0.5, -2.0]])),
         [[True, False, False]] * 3,
