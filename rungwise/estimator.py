@@ -73,7 +73,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         (n_samples, n_positions, n_features) and Y (n_samples, n_positions, n_labels), and so are predictions. Another
         number of positions may be predicted for than was trained on.
     max_depth : int, at least 1, optional
-        Most blocks; fitting stops by itself when no label improves. By default 500, and 3 for "auto" at low effort.
+        Most blocks; fitting stops by itself when labels improve no more, or little. By default 500, and 3 for "auto" at
+        low effort.
     loss : {"squared", "squared_hinge", "logistic"}
         Convex loss of the label margins.
     solver : {"exact", "sgd"}
@@ -268,8 +269,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         """Return the likeliest labels of every row, (n_samples, n_labels), written as in training.
 
         Where label sets repeat in the training rows, that is one of them unless all are much less likely than what the
-        labels say one by one: so that labels which exclude each other are not predicted together, and of sets about as
-        likely the more frequent one is. Otherwise, and for one column of y, it is the likelier value of every label.
+        labels say one by one: so that labels which exclude each other are not predicted together. Sets that are
+        more frequent than their labels' probabilities say are preferred. Otherwise, and for one column of y, it is the
+        likelier value of every label.
         """
         log_odds = self._log_odds(X)
         if self._coding.kind == "multilabel":

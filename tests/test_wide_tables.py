@@ -54,9 +54,9 @@ def fitted(small):
 def test_labels_that_depend_on_rare_words_are_learned(features):
     clf = classifier(features, max_depth=4).fit(X, Y)
     assert (clf.predict(FRESH) == TRUTH).mean() > 0.99
-    assert clf.hierarchy_.parents(0) == ["x500"]
-    assert set(clf.hierarchy_.parents(1)) == {"x700", "x20"}
-    assert str(clf.hierarchy_.formula(2)) == "label_2 = x900"
+    # Labels of some 15 examples are not believed to be one word, and yet are known by it.
+    assert [clf.hierarchy_.parents(j) for j in (0, 2)] == [["x500"], ["x900"]]
+    assert str(clf.hierarchy_.formula(1)) == "label_1 = or(x20 > 0.5, x700)"
 
 
 def test_hierarchy_shows_columns_and_components(fitted):

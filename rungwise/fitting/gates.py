@@ -11,8 +11,9 @@ The same code bounds how often an explanation without training errors is wrong o
 most a small share of the errors of predicting the label by its frequency. Significance alone would let a chain of
 thresholds that picks out a few examples of real data pass for the truth, or a gate of three literals stand in for one
 of two that a later rung would have shown. Gates of one or two labels are the simplest explanations that there are, and
-significance is enough. If an input is among them, the share must be at most a half: the few examples of a rare label in
-real data often have some word or value in common that new ones lack, or that others have, too.
+significance is enough. If an input is among them, the share must be at most a half, or features have to be no better:
+the few examples of a rare label in real data often have some word or value in common that new ones lack, or that others
+have, too.
 
 Labels may be noisy. A truth table that is wrong equally often in every cell is complete, and what remains is noise; if
 some cells are wrong more often than others, something is missing.
@@ -147,7 +148,7 @@ class Examples:
         labels : Tensor of shape (n_labels,)
         n_literals : int
         reads_input : Tensor of shape (n_labels,) or (), bool
-            Whether an input is among the literals.
+            Whether an input is among the literals; of more than two literals it does not matter.
         share : float
             `SURE`, `LIKELY` or `SIGNIFICANT`.
         """
@@ -156,7 +157,7 @@ class Examples:
             return significant
         if n_literals > 2:
             return torch.minimum(significant, self._bits_for(labels, share))
-        bounded = torch.minimum(significant, self._bits_for(labels, max(share, SIMPLE)))
+        bounded = torch.minimum(significant, self._bits_for(labels, SIMPLE))
         return torch.where(reads_input, bounded, significant)
 
     def expected_error(self, label: int, gate: Gate) -> float:

@@ -62,7 +62,7 @@ class LabelSets:
             loss = most[rows, None] - sure[rows] @ self.sets.T
             gain = self.surplus - loss
             best = gain.argmax(axis=1)
-            # The likeliest of the sets that were not seen is label by label, unless that was seen.
+            # The likeliest set that was not seen is label by label. If that was seen, no other is looked for.
             taken = (gain[np.arange(len(best)), best] > 0) | (loss.min(axis=1) < _NO_LOSS)
             decoded[rows][taken] = self.sets[best[taken]]
         return decoded
@@ -100,8 +100,8 @@ def find_label_sets(log_odds: Tensor, targets: Tensor, weights: Tensor, unit: Te
     n_seen, n_product = count.sum() - n_unseen, count.sum() * share.sum()
     # As if one more row had been seen of either kind.
     ratio = (n_seen + 1) / (n_product + 1)
-    surplus = np.log(ratio * (count.sum() - n_product + 1) / (n_unseen + 1))
+    common = np.log(ratio * (count.sum() - n_product + 1) / (n_unseen + 1))
     # Some of a set's examples stand for the sets that were not seen.
     of_set, of_product = count * n_seen / count.sum(), count.sum() * share
     own = np.log((of_set / ratio + _PRIOR_EXAMPLES) / (of_product + _PRIOR_EXAMPLES))
-    return LabelSets(sets, surplus + _OWN * own)
+    return LabelSets(sets, common + _OWN * own)

@@ -37,7 +37,8 @@ _SHUFFLED = 0.1
 # if several kinds of features were fitted for it.
 _LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.01
 # Gains fall from block to block to a third or less, unless labels rise on which others may stand: their loss falls by
-# more than a share of their frequency's. A block of several kinds is not tried for less than the least gain.
+# more than a share of their frequency's. A block of several kinds is not tried for less than the least gain; one of a
+# single kind costs little.
 _NEXT_GAIN, _RISE = 1 / 3, 0.25
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
@@ -113,7 +114,7 @@ def fit_layerwise(
     penalties : sequence of float
         See `rungwise.fitting.readout.PENALTIES`.
     max_depth : int
-        Most blocks.
+        Most blocks. There are fewer if labels gain no more, or too little for blocks of several kinds of features.
     tolerance : float
         A label takes an update that lowers its honest loss by more than this fraction, and more than a standard error.
     generator : torch.Generator

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from rungwise.features.screening import Screen
-from rungwise.fitting.gates import SIGNIFICANT, Examples
+from rungwise.fitting.gates import SIGNIFICANT, SURE, Examples
 from rungwise.fitting.wide_gates import find_conjunctions, find_thresholds
 
 
-def prepare(literals, targets, weights=None):
+def prepare(literals, targets, weights=None, of_input=False):
     """Return the screen, the examples and the screened rows for boolean literals (n_literals, n)."""
     literals, targets = torch.as_tensor(literals), torch.as_tensor(targets, dtype=torch.float64)
     weights = torch.ones_like(targets) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
@@ -17,13 +17,13 @@ def prepare(literals, targets, weights=None):
     screen = Screen(targets[rows].float(), weights[rows].float(), len(literals))
     screen.add(torch.where(literals[:, rows], 1.0, -1.0))
     examples = Examples(targets, weights, len(literals))
-    examples.add(literals, torch.zeros(len(literals), dtype=torch.bool))
+    examples.add(literals, torch.full((len(literals),), of_input))
     return screen, examples, rows
 
 
-def conjunctions(literals, targets, weights=None):
-    screen, examples, rows = prepare(literals, targets, weights)
-    return find_conjunctions(screen, examples, rows, torch.arange(targets.shape[1]), SIGNIFICANT)
+def conjunctions(literals, targets, weights=None, of_input=False, share=SIGNIFICANT):
+    screen, examples, rows = prepare(literals, targets, weights, of_input)
+    return find_conjunctions(screen, examples, rows, torch.arange(targets.shape[1]), share)
 
 
 def thresholds(literals, targets, weights=None):
@@ -54,6 +54,14 @@ def test_conjunctions_and_their_complements_are_found(seed):
         fresh = rng.random((20, 500)) < 0.7
         expected = (fresh[sets[label]] == asked[label][:, None]).all(0) ^ (label % 2 == 1)
         assert gate(torch.as_tensor(fresh[list(gate.literals)])).tolist() == expected.tolist()
+
+
+def test_an_input_in_a_short_conjunction_needs_more_examples():
+    literals = np.random.default_rng(0).random((12, 400)) < 0.2
+    targets = signs(literals[0] & literals[1])[:, None]
+    assert set(conjunctions(literals, targets, share=SURE)) == {0}
+    assert not conjunctions(literals, targets, of_input=True, share=SURE)
+    assert set(conjunctions(literals, targets, of_input=True)) == {0}
 
 
 def test_superfluous_literals_are_dropped():
