@@ -195,7 +195,7 @@ class GateSearch:
         """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
         n_literals = self.screen.n_literals
         bits = log2_choose(n_literals, 3) + 2**3
-        labels = labels[self.examples.longest_code(labels, 3, torch.tensor(True), LIKELY) >= bits]
+        labels = labels[self.examples.longest_code(labels, 3, LIKELY) >= bits]
         n_sets = (n_literals**3 - self._parities_from**3) / 6
         if self.fan_in < 3 or len(labels) == 0 or n_sets * (_COST_OF_SET + len(labels)) > _MAX_PARITIES:
             return False
@@ -294,8 +294,8 @@ class _Found:
         # The bits that noise costs count against significance, not as part of what could be wrong.
         noise = self.examples.prior_bits[labels] - verdicts.bits - verdicts.saving
         size, reads_input = sets.shape[1], self.examples.of_input[sets].any(1)
-        longest = self.examples.longest_code(labels, size, reads_input, self.share)
-        significant = verdicts.bits + noise <= self.examples.longest_code(labels, size, reads_input, SIGNIFICANT)
+        longest = self.examples.longest_code(labels, size, self.share, reads_input)
+        significant = verdicts.bits + noise <= self.examples.longest_code(labels, size, SIGNIFICANT)
         good = (verdicts.error <= self.max_error) & (verdicts.bits <= longest) & significant
         for i in good.nonzero()[:, 0].tolist():
             label, rank = int(labels[i]), (float(verdicts.saving[i]), float(verdicts.least_seen[i]))

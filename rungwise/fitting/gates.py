@@ -140,23 +140,24 @@ class Examples:
         self._literals[new], self._of_input[new] = literals, of_input
         self.n_literals += len(literals)
 
-    def longest_code(self, labels: Tensor, n_literals: int, reads_input: Tensor, share: float) -> Tensor:
+    def longest_code(self, labels: Tensor, n_literals: int, share: float, reads_input: Tensor | None = None) -> Tensor:
         """Return the most bits of a gate of so many literals that is believed, (n_labels,).
 
         Parameters
         ----------
         labels : Tensor of shape (n_labels,)
         n_literals : int
-        reads_input : Tensor of shape (n_labels,) or (), bool
-            Whether an input is among the literals; of more than two literals it does not matter.
         share : float
             `SURE`, `LIKELY` or `SIGNIFICANT`.
+        reads_input : Tensor of shape (n_labels,) or (), bool, optional
+            Whether an input is among the literals: needed if there are at most two.
         """
         significant = self.prior_bits[labels] - self._confidence
         if share == SIGNIFICANT:
             return significant
         if n_literals > 2:
             return torch.minimum(significant, self._bits_for(labels, share))
+        assert reads_input is not None
         bounded = torch.minimum(significant, self._bits_for(labels, SIMPLE))
         return torch.where(reads_input, bounded, significant)
 

@@ -67,6 +67,7 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
     on_inside = examples.literals[:, inside]
     asks_true, asks_false = on_inside.all(1), ~on_inside.any(1)
     candidates = (asks_true | asks_false).nonzero()[:, 0]
+    of_input = examples.of_input[candidates]
     signs = asks_true[candidates]
     excludes = examples.literals[candidates][:, outside] != signs[:, None]
     if len(candidates) == 0 or not excludes.any(0).all():
@@ -76,9 +77,7 @@ def _cover(examples: Examples, label: int, value: bool, share: float) -> Gate | 
         return log2_choose(examples.n_literals, k) + k + 1  # the value of each literal, and of the label
 
     def longest_code(k: int, reads_input: Tensor) -> float:
-        return float(examples.longest_code(torch.tensor([label]), k, reads_input, share))
-
-    of_input = examples.of_input[candidates]
+        return float(examples.longest_code(torch.tensor([label]), k, share, reads_input))
 
     # In single precision sums are matrix products, exact up to 2^24 rows.
     excluded = excludes.float()
@@ -123,7 +122,7 @@ def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, share: f
         support = order[size[order] > 0.2 * size[order[0]]]
         k = len(support)
         bits = log2_choose(examples.n_literals, k) + k * k  # there are fewer than 2^(k²) thresholds of k bits
-        if k < 3 or bits > examples.longest_code(labels[position, None], k, torch.tensor(True), share):
+        if k < 3 or bits > examples.longest_code(labels[position, None], k, share):
             continue
         annotated = examples.weights[label] > 0
         cells = cell_index(examples.literals[:, annotated], support[None])[0]

@@ -134,7 +134,7 @@ def test_more_labels_must_save_more():
     def least(n_labels):
         # A constant label has no bits to save: what is missing is what must be saved.
         examples = make_examples(np.zeros((1, 5), dtype=bool), np.ones((5, n_labels)))
-        return -float(examples.longest_code(torch.tensor([0]), 2, torch.tensor(False), SIGNIFICANT))
+        return -float(examples.longest_code(torch.tensor([0]), 2, SIGNIFICANT))
 
     assert least(1) == CONFIDENCE_BITS
     assert least(64) == pytest.approx(CONFIDENCE_BITS + 6)
@@ -145,7 +145,7 @@ def test_an_input_in_a_gate_must_be_borne_out_by_more_examples_than_a_label():
     examples = make_examples(np.zeros((5, n), dtype=bool), np.where(np.arange(n) < n_positive, 1.0, -1.0)[:, None])
 
     def longest(n_literals, reads_input, share):
-        return float(examples.longest_code(torch.tensor([0]), n_literals, torch.tensor(reads_input), share))
+        return float(examples.longest_code(torch.tensor([0]), n_literals, share, torch.tensor(reads_input)))
 
     significant = bits(n_positive, n) - CONFIDENCE_BITS
     assert longest(2, False, SURE) == longest(2, True, SIGNIFICANT) == pytest.approx(significant)
