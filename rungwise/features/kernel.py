@@ -19,8 +19,6 @@ from rungwise.features.opinions import Distinct, Opinions, Standing, express
 _SHARPNESS = (1.0, 3.0)
 # Landmarks and rows of the first regressions, which scales and sharpness are learned from.
 _FEW_LANDMARKS, _FEW_ROWS = 250, 1000
-# The regression on all rows tries penalties up to so many times the first one's: two steps of the grid.
-_LARGER = 12.0
 # Slopes are taken at so many rows; for scales, of so many random sums of labels.
 _SLOPE_ROWS, _SLOPE_SUMS = 40, 10
 # A label of hardly any positives or negatives counts as if its standard deviation were this.
@@ -128,7 +126,7 @@ class KernelFeatures:
         scales = _scales(trial, entries[draw(_SLOPE_ROWS)], generator)
         landmarks = entries[draw(self.n_landmarks)]
         spaces = [Space(Geometry.of(variance, centre, scale), landmarks, sharpness) for scale in scales]
-        fit = fit_folds(task, spaces, _LARGER * trial.penalty)
+        fit = fit_folds(task, spaces, trial.penalty)
         layer = KernelLayer.of(fit.functions[-1], objective.loss.link).to(stream)
         spread, sample = stream.var(0, correction=0), stream[distinct.first[draw(_SLOPE_ROWS)]]
 

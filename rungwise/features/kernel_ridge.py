@@ -1,11 +1,11 @@
 """Kernel ridge regression from landmarks, once for all rows and once without each fold: what `KernelFeatures` fits."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.linalg import solve_triangular
 from torch.nn.functional import normalize
 
 # Ridge penalties for each unit of weight, from the largest.
@@ -16,6 +16,8 @@ _JITTER = 1e-6
 _CONSTANT = 0.5
 # Least squared length of rows, where all are alike, and distance of landmarks that differ.
 _LEAST_SQUARE = 1e-6
+# The median distance of so many landmarks stands for that of all.
+_MEDIAN_LANDMARKS = 500
 # Rows whose directions and kernels are computed together.
 _CHUNK = 4096
 
@@ -158,26 +160,31 @@ class Space:
 
     def __init__(self, geometry: Geometry, landmarks: Tensor, sharpness: float) -> None:
         self.geometry, self.landmarks = geometry, geometry.directions(landmarks)
-        square = 2 - 2 * self.landmarks @ self.landmarks.T
+        some = self.landmarks[:_MEDIAN_LANDMARKS]
+        square = 2 - 2 * some @ some.T
         apart = square[square > _LEAST_SQUARE]
         self.sharpness = sharpness / (apart.median() if len(apart) else square.new_ones(()))
         exact = self.landmarks.double()  # single precision could make the kernel indefinite
         kernel = gaussian(exact, exact, self.sharpness.double())
         kernel.diagonal().add_(_JITTER)
-        factor = torch.linalg.cholesky(kernel)
-        self.inverse = torch.linalg.solve_triangular(factor, torch.eye(len(factor)).to(factor), upper=False)
+        self.factor = torch.linalg.cholesky(kernel)
 
     def units(self, entries: Tensor) -> Tensor:
         """Return functions of rows, (n, n_landmarks), such that the norm of a sum of them is that of its weights."""
         units = entries.new_empty(len(entries), len(self.landmarks))
-        inverse = self.inverse.T.to(units)
+        factor = self.factor.T.to(units)
         for start in range(0, len(entries), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            units[rows] = gaussian(self.geometry.directions(entries[rows]), self.landmarks, self.sharpness) @ inverse
+            bumps = gaussian(self.geometry.directions(entries[rows]), self.landmarks, self.sharpness)
+            units[rows] = solve_triangular(factor, bumps, upper=True, left=False)
         return units
 
+    def weight(self, solution: Tensor) -> Tensor:
+        """Return the weights of the kernels in sums of units with some weights, both (n_landmarks, n_labels)."""
+        return solve_triangular(self.factor.T, solution, upper=True).contiguous()  # as in a layer that is loaded
 
-def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) -> HonestFit:
+
+def fit_folds(task: Task, spaces: Sequence[Space], first_penalty: float | None = None) -> HonestFit:
     """Regress the labels' deviations from their means, with the penalty of the least honest squared error.
 
     Parameters
@@ -185,8 +192,9 @@ def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) ->
     task : Task
     spaces : sequence of Space
         One for each fold, and one for the regression on all rows; neighbours that are the same object share their work.
-    largest : float
-        Bound of the `PENALTIES` that are tried, from the largest as long as the honest error falls.
+    first_penalty : float, optional
+        One of `PENALTIES` to start from, the largest if not given: smaller ones are tried as long as the honest error
+        falls, and larger ones if it never did.
     """
     regressions: list[_Regression] = []
     for fold, space in enumerate(spaces):
@@ -194,21 +202,28 @@ def fit_folds(task: Task, spaces: Sequence[Space], largest: float = math.inf) ->
             units = space.units(task.entries)
         regressions.append(_Regression(task, fold, space, units))
     *without, of_all = regressions
-    best_loss, best = math.inf, None
-    for penalty in (some for some in PENALTIES if some <= largest):
+
+    def fit(penalty: float) -> tuple[float, list[Tensor], Tensor]:
         solutions = [regression.solve(penalty) for regression in without]
         honest = torch.empty_like(task.labels)
         for fold, (regression, solution) in enumerate(zip(without, solutions, strict=True)):
             honest[task.fold == fold] = regression.honest_values(solution)
-        loss = float(task.weights @ (honest - task.labels).square().sum(1))
-        if not loss < best_loss:
+        return float(task.weights @ (honest - task.labels).square().sum(1)), solutions, honest
+
+    start = 0 if first_penalty is None else PENALTIES.index(first_penalty)
+    penalty, best = PENALTIES[start], fit(PENALTIES[start])
+    for others in (PENALTIES[start + 1 :], PENALTIES[:start][::-1]):
+        for other in others:
+            found = fit(other)
+            if not found[0] < best[0]:
+                break
+            penalty, best = other, found
+        if penalty != PENALTIES[start]:
             break
-        best_loss, best = loss, (penalty, solutions, honest)
-    assert best is not None, "the honest error is a finite number"
-    penalty, solutions, honest = best
+    loss, solutions, honest = best
     solutions.append(of_all.solve(penalty))
     functions = [regression.function(solution) for regression, solution in zip(regressions, solutions, strict=True)]
-    return HonestFit(functions, penalty, honest, best_loss)
+    return HonestFit(functions, penalty, honest, loss)
 
 
 class _Regression:
@@ -224,7 +239,7 @@ class _Regression:
         shares = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
         self.mean = (shares * labels).sum(0)
         pulls = shares * (labels - self.mean)
-        self.gram = torch.zeros_like(space.inverse)
+        self.gram = torch.zeros_like(space.factor)
         self.product = self.gram.new_zeros(len(self.gram), len(self.mean))
         chunks = (part.split(_CHUNK) for part in ((~own).nonzero()[:, 0], shares, pulls))
         for rows, share, pull in zip(*chunks, strict=True):
@@ -244,5 +259,5 @@ class _Regression:
 
     def function(self, solution: Tensor) -> KernelFunction:
         """Return the function with these weights of the units."""
-        weight = (self.space.inverse.T @ solution).to(self.mean)
+        weight = self.space.weight(solution).to(self.mean)
         return KernelFunction(self.space.geometry, self.space.sharpness, self.space.landmarks, weight, self.mean)
