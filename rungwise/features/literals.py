@@ -16,7 +16,7 @@ def literal_thresholds(
         Most thresholds between all values.
     weights : Tensor of shape (n,), optional
         Of the rows, for the quantiles.
-    n_quantiles : int, at least 1, optional
+    n_quantiles : int, at least 0, optional
         So many, if the values are more; ``n_thresholds`` if not given.
 
     Returns
@@ -37,7 +37,8 @@ def literal_thresholds(
     ordered = column.sort()
     shares = torch.ones_like(column) if weights is None else weights
     reached = shares[ordered.indices].double().cumsum(0)
-    levels = torch.linspace(0, 1, (n_quantiles or n_thresholds) + 2, dtype=torch.float64)[1:-1] * reached[-1]
+    n_levels = n_thresholds if n_quantiles is None else n_quantiles
+    levels = torch.linspace(0, 1, n_levels + 2, dtype=torch.float64)[1:-1] * reached[-1]
     quantiles = ordered.values[torch.searchsorted(reached, levels)]
     below = torch.searchsorted(values, quantiles).clamp(max=len(midpoints) - 1)
     return midpoints[below.unique()]

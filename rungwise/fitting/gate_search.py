@@ -51,8 +51,8 @@ class GateSettings:
         Most literals of a truth table. Conjunctions and thresholds may have more.
     n_thresholds : int, at least 1
         Most thresholds of an input if they lie between all its values.
-    n_quantiles : int, at least 1
-        Thresholds of an input that has more values.
+    n_quantiles : int, at least 0
+        Thresholds of an input that has more values; 0 if no gate shall read it.
     """
 
     fan_in: int = 3
@@ -60,8 +60,8 @@ class GateSettings:
     n_quantiles: int = 15
 
     def __post_init__(self) -> None:
-        for name in ("fan_in", "n_thresholds", "n_quantiles"):
-            check_whole(name, getattr(self, name), 1)
+        for name, least in (("fan_in", 1), ("n_thresholds", 1), ("n_quantiles", 0)):
+            check_whole(name, getattr(self, name), least)
 
 
 @dataclass(frozen=True)
@@ -194,10 +194,12 @@ class GateSearch:
     def _look_for_parities(self, found: "_Found", labels: Tensor) -> bool:
         """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
         n_literals = self.screen.n_literals
+        if self.fan_in < 3 or n_literals < 3:
+            return False
         bits = log2_choose(n_literals, 3) + 2**3
         labels = labels[self.examples.longest_code(labels, 3, LIKELY) >= bits]
         n_sets = (n_literals**3 - self._parities_from**3) / 6
-        if self.fan_in < 3 or len(labels) == 0 or n_sets * (_COST_OF_SET + len(labels)) > _MAX_PARITIES:
+        if len(labels) == 0 or n_sets * (_COST_OF_SET + len(labels)) > _MAX_PARITIES:
             return False
         self.screen.screen_parities(labels, self._parities_from, self.beams[1])
         self._parities_from = n_literals

@@ -83,3 +83,5 @@ def test_fewer_quantiles_do_not_touch_columns_of_few_values():
     few, many = torch.arange(12.0).repeat(5), torch.arange(60.0)
     assert len(literal_thresholds(few, 15, n_quantiles=3)) == 11
     assert literal_thresholds(many, 15, n_quantiles=3).tolist() == literal_thresholds(many, 3).tolist()
+    assert len(literal_thresholds(few, 15, n_quantiles=0)) == 11
+    assert len(literal_thresholds(many, 15, n_quantiles=0)) == 0

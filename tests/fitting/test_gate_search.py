@@ -353,3 +353,23 @@ def test_positions_seen_are_inputs_too():
 def test_unusable_setting_is_named_with_its_value(name, value):
     with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, however: {name}={value!r}"):
         GateSettings(**{name: value})
+
+
+def test_negative_number_of_quantiles_is_refused():
+    with pytest.raises(ValueError, match="n_quantiles must be a whole number of at least 0, however: n_quantiles=-1"):
+        GateSettings(n_quantiles=-1)
+
+
+@pytest.mark.parametrize("n_measurements", [0, 1, 2])
+def test_without_quantiles_gates_read_inputs_of_few_values_only(n_measurements):
+    values = torch.randn(300, n_measurements, generator=torch.Generator().manual_seed(0)).sort(dim=0).values
+    bits = torch.randint(0, 2, (300, 2), generator=torch.Generator().manual_seed(1)).float()
+    # The first label is a bit; the other is whether a measurement exceeds its median.
+    signs = torch.where(torch.stack([bits[:, 0] > 0, torch.arange(300) >= 150], dim=1), 1.0, -1.0)
+    inputs = torch.cat([bits, values], dim=1)[:, None]
+    settings, generator = GateSettings(n_quantiles=0), torch.Generator().manual_seed(2)
+    search = GateSearch(inputs, signs, torch.ones_like(signs), lambda own: own[:, None], settings, generator)
+    rung = search.next_rung()
+    assert rung is not None
+    assert list(rung.gates) == [0]
+    assert search.next_rung() is None
