@@ -33,13 +33,13 @@ LEVEL_TOLERANCE = 0.05
 _STANDARD_ERRORS = 1.0
 # Forests tell importance for free, readouts by shuffling: these are asked if they speak so much louder only.
 _SHUFFLED = 0.1
-# A block that lowers the loss of all that was learned by less than this fraction is not worth its cost, which is higher
-# if several kinds of features were fitted for it.
-_LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.01
+# A block that lowers the loss of all that was learned by less than this fraction is not worth its place; it needs more
+# if it is made of several kinds of features.
+_LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.005
 # Gains fall from block to block to a third or less, unless labels rise on which others may stand: their loss falls by
-# more than a share of their frequency's. A block of several kinds is not tried for less than the least gain; one of a
-# single kind costs little.
-_NEXT_GAIN, _RISE = 1 / 3, 0.25
+# more than a share of their frequency's. To fit several kinds of features for a hundredth costs too much, so after a
+# block that gained less than three hundredths it is not tried.
+_PROMISING_GAIN, _RISE = 0.03, 0.25
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
 
@@ -197,7 +197,7 @@ def _add_block(
     block = _mix(labels[taken], taken, proposals, share)
     training.add(block, estimates[:, taken], voices, penalty[taken])
     loss_after = torch.where(taken, loss, loss_before)
-    return n_kinds == 1 or _is_promising(loss_before, loss_after, prior_loss, tolerance, least_gain)
+    return n_kinds == 1 or _is_promising(loss_before, loss_after, prior_loss, tolerance)
 
 
 def _worth_taking(
@@ -227,14 +227,14 @@ def _worth_taking(
     return taken & bool(gain[taken].sum() > least_gain * before[learned].sum())
 
 
-def _is_promising(before: Tensor, after: Tensor, prior: Tensor, tolerance: float, least_gain: float) -> bool:
+def _is_promising(before: Tensor, after: Tensor, prior: Tensor, tolerance: float) -> bool:
     """Return whether the block after one that lowered losses, each (n_some,), so far may gain enough.
 
     Parameters as of `_worth_taking`; labels of which nothing was ever learned do not count.
     """
     learned = after < (1 - tolerance) * prior
     gain = (before - after)[learned]
-    return bool((gain > _RISE * prior[learned]).any() or _NEXT_GAIN * gain.sum() > least_gain * before[learned].sum())
+    return bool((gain > _RISE * prior[learned]).any() or gain.sum() > _PROMISING_GAIN * before[learned].sum())
 
 
 def _mix(labels: Tensor, taken: Tensor, proposals: Sequence[Proposal], share: Tensor) -> Block:

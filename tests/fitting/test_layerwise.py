@@ -297,7 +297,7 @@ def test_who_takes_an_update():
 def test_no_block_is_tried_after_one_that_gained_little():
     def is_promising(before, after, prior=1.0):
         before, after = torch.tensor(before).double(), torch.tensor(after).double()
-        return layerwise._is_promising(before, after, torch.full_like(before, prior), 0.01, 0.01)
+        return layerwise._is_promising(before, after, torch.full_like(before, prior), 0.01)
 
     assert is_promising([0.5, 0.5], [0.5, 0.46])
     assert not is_promising([0.5, 0.5], [0.5, 0.48])
