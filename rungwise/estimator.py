@@ -59,9 +59,10 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
         `rungwise.features`.
     effort : {"low", "medium", "high"}
-        How much "auto" tries. "low": two small forests a block, of few blocks, no gates. "medium": gates, forests,
-        kernels, random features of everything and of the labels. "high": more of each, linear, learned and sparse ones
-        too; many times slower.
+        How much "auto" tries. "low": two small forests a block, of few blocks, no gates. "medium": gates of labels and
+        of inputs of at most 16 values, forests, kernels, random features of everything and of the labels; how many
+        trees and kernels depends on the size of the table. "high": more of each, linear, learned and sparse ones too,
+        and gates that cut measurements at quantiles; many times slower.
     coherent : bool
         Whether predictions keep to implications between labels: where no training row has the child without the parent,
         in so many rows that it is no accident, the parent is predicted at least as probable as the child.
@@ -204,6 +205,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             )
         targets, used = np.nan_to_num(targets[rows]), used[rows]
         self._check_every_label_has_weight(used)
+        n_rows, n_inputs = matrix.shape
+        features, gates = settings.kinds(n_rows, n_inputs, targets.shape[1])
 
         seed = draw_seed(self.random_state)
         order, grouping = sort_into_folds(
@@ -237,9 +240,9 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
                 signs,
                 weights,
                 grouping.to(device),
-                settings.features,
+                features,
                 settings.loss,
-                gates=settings.gates,
+                gates=gates,
                 neighborhood=self.neighborhood,
                 solver=self.solver,
                 penalties=settings.penalties,

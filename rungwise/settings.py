@@ -1,7 +1,8 @@
 """What the estimator's parameters mean: checked, and read into what a fit needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,17 @@ from rungwise.fitting.readout import PENALTIES, SOLVERS
 from rungwise.neighborhood import Neighborhood
 from rungwise.preprocessing.scaling import SCALES
 
+Kinds = tuple[Sequence[FeatureMap | HonestFeatureMap], GateSettings | None]
+
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a fit, as `rungwise.fitting.layerwise.fit_layerwise` takes them."""
+    """The settings of a fit, as `rungwise.fitting.layerwise.fit_layerwise` takes them.
 
-    features: Sequence[FeatureMap | HonestFeatureMap]
-    gates: GateSettings | None
+    ``kinds`` maps the numbers of rows, inputs and labels to the feature maps, and to what gates to look for.
+    """
+
+    kinds: Callable[[int, int, int], Kinds]
     loss: Loss
     penalties: Sequence[float]
     max_depth: int
@@ -52,10 +57,8 @@ def read_settings(estimator: Any) -> Settings:
     callbacks = estimator.callbacks
     if callbacks is not None and not (isinstance(callbacks, Sequence) and all(map(callable, callbacks))):
         raise ValueError(f"callbacks must be None or a list of functions, however: callbacks={callbacks!r}")
-    features, gates = _read_features(estimator.features, estimator.effort)
     return Settings(
-        features,
-        gates,
+        _read_features(estimator.features, estimator.effort),
         LOSSES[estimator.loss](),
         _read_penalty(estimator.penalty),
         _read_max_depth(estimator.max_depth, estimator.features, estimator.effort),
@@ -74,17 +77,18 @@ def draw_seed(random_state: Any) -> int:
         ) from None
 
 
-def _read_features(features: Any, effort: str) -> tuple[Sequence[FeatureMap | HonestFeatureMap], GateSettings | None]:
+def _read_features(features: Any, effort: str) -> Callable[[int, int, int], Kinds]:
     if isinstance(features, str):
         _check_choice("features", features, {"auto", *FEATURE_MAPS})
         if features == "auto":
-            return preset(effort)
+            return partial(preset, effort)
         features = FEATURE_MAPS[features]()
     elif not (hasattr(features, "fit") or hasattr(features, "fit_honest")) or isinstance(features, type):
         raise ValueError(f"features must be a name or an object with a method fit or fit_honest, however: {features!r}")
+    gates = None
     if isinstance(features, SparseFeatures):
-        return [features], GateSettings(features.fan_in, features.n_thresholds, features.n_thresholds)
-    return [features], None
+        gates = GateSettings(features.fan_in, features.n_thresholds, features.n_thresholds)
+    return lambda n_rows, n_inputs, n_labels: ([features], gates)
 
 
 def _read_penalty(penalty: Any) -> Sequence[float]:
