@@ -52,7 +52,7 @@ def preset(
     ]
     if effort == "high":
         return [*features, LinearFeatures(), LearnedFeatures(), SparseFeatures()], GateSettings()
-    # Labels that are functions of measurements cut them anywhere. Forests find where; quantiles are beside it.
+    # Labels that are functions of measurements cut them anywhere. Forests find where; quantiles miss it.
     return features, GateSettings(n_quantiles=0)
 
 

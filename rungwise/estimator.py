@@ -61,7 +61,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
     effort : {"low", "medium", "high"}
         How much "auto" tries. "low": two small forests a block, of few blocks, no gates. "medium": gates of labels and
         of inputs of at most 16 values, forests, kernels, random features of everything and of the labels; how many
-        trees and kernels depends on the size of the table. "high": more of each, linear, learned and sparse ones too,
+        trees and landmarks depends on the size of the table. "high": more of each, linear, learned and sparse ones too,
         and gates that cut measurements at quantiles; many times slower.
     coherent : bool
         Whether predictions keep to implications between labels: where no training row has the child without the parent,

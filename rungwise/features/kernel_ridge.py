@@ -1,5 +1,6 @@
 """Kernel ridge regression from landmarks, once for all rows and once without each fold: what `KernelFeatures` fits."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ _JITTER = 1e-6
 _CONSTANT = 0.5
 # Least squared length of rows, where all are alike, and distance of landmarks that differ.
 _LEAST_SQUARE = 1e-6
-# The median distance of so many landmarks stands for that of all.
+# The median distance of the first so many landmarks, which are drawn at random, stands for that of all.
 _MEDIAN_LANDMARKS = 500
 # Rows whose directions and kernels are computed together.
 _CHUNK = 4096
@@ -181,11 +182,12 @@ class Space:
 
     def weight(self, solution: Tensor) -> Tensor:
         """Return the weights of the kernels in sums of units with some weights, both (n_landmarks, n_labels)."""
-        return solve_triangular(self.factor.T, solution, upper=True).contiguous()  # as in a layer that is loaded
+        # Laid out as in a layer that is loaded, so that it rounds alike.
+        return solve_triangular(self.factor.T, solution, upper=True).contiguous()
 
 
 def fit_folds(task: Task, spaces: Sequence[Space], first_penalty: float | None = None) -> HonestFit:
-    """Regress the labels' deviations from their means, with the penalty of the least honest squared error.
+    """Regress the labels' deviations from their means, with the penalty of the least honest squared error nearby.
 
     Parameters
     ----------
@@ -221,6 +223,7 @@ def fit_folds(task: Task, spaces: Sequence[Space], first_penalty: float | None =
         if penalty != PENALTIES[start]:
             break
     loss, solutions, honest = best
+    assert math.isfinite(loss), "the honest error is a finite number"
     solutions.append(of_all.solve(penalty))
     functions = [regression.function(solution) for regression, solution in zip(regressions, solutions, strict=True)]
     return HonestFit(functions, penalty, honest, loss)

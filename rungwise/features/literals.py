@@ -34,10 +34,12 @@ def literal_thresholds(
     midpoints = torch.where(midpoints < values[1:], midpoints, values[:-1])
     if len(midpoints) <= n_thresholds:
         return midpoints
+    n_levels = n_thresholds if n_quantiles is None else n_quantiles
+    if n_levels == 0:
+        return midpoints[:0]
     ordered = column.sort()
     shares = torch.ones_like(column) if weights is None else weights
     reached = shares[ordered.indices].double().cumsum(0)
-    n_levels = n_thresholds if n_quantiles is None else n_quantiles
     levels = torch.linspace(0, 1, n_levels + 2, dtype=torch.float64)[1:-1] * reached[-1]
     quantiles = ordered.values[torch.searchsorted(reached, levels)]
     below = torch.searchsorted(values, quantiles).clamp(max=len(midpoints) - 1)

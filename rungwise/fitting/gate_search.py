@@ -192,7 +192,7 @@ class GateSearch:
         found.add({label: gate for label, gate in self._thresholds.items() if self.examples.is_likely(label, gate)})
 
     def _look_for_parities(self, found: "_Found", labels: Tensor) -> bool:
-        """Try parities of three literals, of which no smaller set says anything; return whether that was affordable."""
+        """Try parities of three literals, of which no smaller set says anything; return whether any were tried."""
         n_literals = self.screen.n_literals
         if self.fan_in < 3 or n_literals < 3:
             return False

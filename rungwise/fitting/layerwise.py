@@ -37,8 +37,8 @@ _SHUFFLED = 0.1
 # if it is made of several kinds of features.
 _LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.005
 # Gains fall from block to block to a third or less, unless labels rise on which others may stand: their loss falls by
-# more than a share of their frequency's. To fit several kinds of features for a hundredth costs too much, so after a
-# block that gained less than three hundredths it is not tried.
+# more than a share of their frequency's. A block of several kinds that is fitted is taken for less, yet to fit another
+# for a hundredth costs too much: after one that gained less than three hundredths it is not tried.
 _PROMISING_GAIN, _RISE = 0.03, 0.25
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
