@@ -19,8 +19,8 @@ EFFORTS = ("low", "medium", "high")
 _MOST_BLOCKS, _MOST_AT_LOW_EFFORT = 500, 3
 # Many rows make good estimates with fewer trees and landmarks, whose cost grows with the rows.
 _MANY_ROWS = 10_000
-# Of many labels most are rare, and a forest tells small probabilities apart by the number of its trees. A tree of so
-# many labels costs little more than one of 64 (`rungwise.features.trees`).
+# Of many labels most are rare, and a forest tells small probabilities apart by the number of its trees. Growing one
+# of so many labels costs little more than of 64 (`rungwise.features.trees`).
 _MANY_LABELS = 200
 # Rows of many inputs have few near neighbours: every landmark counts.
 _MANY_INPUTS = 64
