@@ -205,8 +205,8 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             )
         targets, used = np.nan_to_num(targets[rows]), used[rows]
         self._check_every_label_has_weight(used)
-        n_rows, n_inputs = matrix.shape
-        features, gates = settings.kinds(n_rows, n_inputs, targets.shape[1])
+        n_rows, n_labels = targets.shape
+        features, gates = settings.preset(n_rows, n_labels)
 
         seed = draw_seed(self.random_state)
         order, grouping = sort_into_folds(

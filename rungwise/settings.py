@@ -11,25 +11,23 @@ from sklearn.utils import check_random_state
 
 from rungwise._validation import check_fraction, check_whole, is_number
 from rungwise.device import find_device
-from rungwise.effort import EFFORTS, most_blocks, preset
-from rungwise.features import FEATURE_MAPS, FeatureMap, HonestFeatureMap, SparseFeatures
+from rungwise.effort import EFFORTS, Preset, most_blocks, preset
+from rungwise.features import FEATURE_MAPS, SparseFeatures
 from rungwise.fitting.gate_search import GateSettings
 from rungwise.fitting.losses import LOSSES, Loss
 from rungwise.fitting.readout import PENALTIES, SOLVERS
 from rungwise.neighborhood import Neighborhood
 from rungwise.preprocessing.scaling import SCALES
 
-Kinds = tuple[Sequence[FeatureMap | HonestFeatureMap], GateSettings | None]
-
 
 @dataclass(frozen=True)
 class Settings:
     """The settings of a fit, as `rungwise.fitting.layerwise.fit_layerwise` takes them.
 
-    ``kinds`` maps the numbers of rows, inputs and labels to the feature maps, and to what gates to look for.
+    Feature maps and gates depend on the table: ``preset`` maps its numbers of rows and labels to them.
     """
 
-    kinds: Callable[[int, int, int], Kinds]
+    preset: Callable[[int, int], Preset]
     loss: Loss
     penalties: Sequence[float]
     max_depth: int
@@ -77,7 +75,7 @@ def draw_seed(random_state: Any) -> int:
         ) from None
 
 
-def _read_features(features: Any, effort: str) -> Callable[[int, int, int], Kinds]:
+def _read_features(features: Any, effort: str) -> Callable[[int, int], Preset]:
     if isinstance(features, str):
         _check_choice("features", features, {"auto", *FEATURE_MAPS})
         if features == "auto":
@@ -88,7 +86,7 @@ def _read_features(features: Any, effort: str) -> Callable[[int, int, int], Kind
     gates = None
     if isinstance(features, SparseFeatures):
         gates = GateSettings(features.fan_in, features.n_thresholds, features.n_thresholds)
-    return lambda n_rows, n_inputs, n_labels: ([features], gates)
+    return lambda n_rows, n_labels: ([features], gates)
 
 
 def _read_penalty(penalty: Any) -> Sequence[float]:

@@ -46,7 +46,7 @@ def test_history_names_the_kinds_that_an_update_is_made_of(effort, fitted):
             assert 0 <= int(share) <= 100
             named.add(name)
     assert named
-    known = {kind.name for kind in preset(effort, 100, 6, 5)[0]}
+    known = {kind.name for kind in preset(effort, 100, 5)[0]}
     assert named - {"gate", "gates"} <= known
 
 
@@ -61,13 +61,13 @@ def test_saved_and_loaded_model_predicts_the_same(effort, fitted, data, tmp_path
 
 
 def test_presets_grow():
-    names = {effort: [kind.name for kind in preset(effort, 100, 6, 5)[0]] for effort in EFFORTS}
+    names = {effort: [kind.name for kind in preset(effort, 100, 5)[0]] for effort in EFFORTS}
     assert {effort: set(names[effort]) for effort in KINDS} == KINDS
     assert set(names["medium"]) < set(names["high"])
-    n_trees = [sum(getattr(kind, "n_trees", 0) for kind in preset(effort, 100, 6, 5)[0]) for effort in EFFORTS]
+    n_trees = [sum(getattr(kind, "n_trees", 0) for kind in preset(effort, 100, 5)[0]) for effort in EFFORTS]
     assert n_trees == sorted(set(n_trees))
-    assert preset("low", 100, 6, 5)[1] is None
-    assert preset("medium", 100, 6, 5)[1] is not None
+    assert preset("low", 100, 5)[1] is None
+    assert preset("medium", 100, 5)[1] is not None
 
 
 def test_trees_and_landmarks_suit_the_size_of_the_table():
@@ -75,12 +75,11 @@ def test_trees_and_landmarks_suit_the_size_of_the_table():
         forest, _, _, kernel, *_ = preset(effort, *size)[0]
         return forest.n_trees, kernel.n_landmarks
 
-    assert sizes("medium", 2000, 20, 14) == (90, 1000)
-    assert sizes("medium", 2000, 100, 14) == (90, 1500)
-    assert sizes("medium", 2000, 20, 500) == (240, 1500)
+    assert sizes("medium", 2000, 14) == (90, 1000)
+    assert sizes("medium", 2000, 500) == (240, 1500)
     for many in (20, 500):
-        assert sizes("medium", 25_000, many, many) == (60, 600)
-        assert sizes("high", 25_000, many, many) == (240, 1500)
+        assert sizes("medium", 25_000, many) == (60, 600)
+        assert sizes("high", 25_000, many) == (240, 1500)
 
 
 def test_low_effort_alone_has_few_blocks_unless_asked_for_more():
