@@ -4,7 +4,10 @@ Platt's method (1999): maximum likelihood of sigmoid(a s + b) with his smoothed 
 label without errors finite. An estimate f of a ±1 label is also tried stretched to its log-odds, log (1 + f) / (1 - f):
 then an estimate that is calibrated already stays as it is.
 
-A label with few examples of its rarer class cannot tell its slope: all such labels together tell one.
+A label with few examples of its rarer class cannot tell its slope: all such labels together tell one. Nor can a label
+whose scores rank its examples backwards. Honest scores of a label of which little is learned do so often: what speaks
+about a row lacks the row's own label, so that the frequency it knows is lower for a positive row. Of fresh rows such
+scores tell something, and keep a small slope, and so their order.
 """
 
 from dataclasses import dataclass
@@ -12,10 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rungwise.fitting.objective import normalise
+
 # Newton steps, halvings of one, and the relative progress that is none.
 _STEPS, _HALVINGS, _CONVERGED = 100, 30, 1e-13
 # With fewer examples of the rarer class a slope is an accident, often 0, which would undo the ranking of the scores.
 _FEW = 4
+# The slope of scores that rank backwards, stretched to log-odds.
+_LEAST_SLOPE = 0.1
 # Estimates beyond are stretched along the tangent: they may pass 1, and keep their order.
 _STRETCHED = 0.98
 
@@ -36,7 +43,16 @@ def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tens
         slope, intercept, stretched = _likelier(*(values.reshape(-1, 1) for values in together))
         if slope > 0:
             calibration[:, rare] = torch.stack([slope.expand(len(side)), intercept * side, stretched.expand(len(side))])
-    return calibration
+    return _with_least_slope(calibration, scores, weights)
+
+
+def _with_least_slope(calibration: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+    """Return the calibration with a small slope where it is 0; the mean of the log-odds stays as it is."""
+    share = normalise(weights.double())
+    least = torch.full_like(calibration[0], _LEAST_SLOPE)
+    intercept = calibration[1] - least * (share * stretch(scores.double())).sum(0)
+    small = torch.stack([least, intercept, torch.ones_like(least)])
+    return torch.where(calibration[0] == 0, small, calibration)
 
 
 def _likelier(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from rungwise.fitting.calibration import choose_calibration, fit_calibration
+from rungwise.fitting.calibration import calibrate, choose_calibration, fit_calibration
 
 
 def noisy_scores(n=200, n_labels=3, seed=0):
@@ -90,6 +90,21 @@ def test_rare_labels_share_a_calibration_that_keeps_their_ranking():
     torch.testing.assert_close(
         calibration[:, :1], choose_calibration(*(values[:, :1] for values in (2 * probability - 1, targets, weights)))
     )
+
+
+def test_scores_that_rank_backwards_on_honest_rows_keep_their_order_and_the_mean_of_log_odds():
+    scores, targets, weights = noisy_scores()
+    scores = torch.tanh(scores)
+    weights[:, 2] = 0  # a label that is nowhere annotated
+    _, prior = fit_calibration(-scores, targets, weights)
+    calibration = choose_calibration(-scores, targets, weights)
+    assert (calibration[0] > 0).all()
+    log_odds = calibrate(-scores, calibration)
+    assert (log_odds.argsort(dim=0) == (-scores).argsort(dim=0)).all()
+    assert log_odds[:, :2].std(0).max() < 0.3
+    mean = (weights * log_odds).sum(0) / weights.sum(0)
+    torch.testing.assert_close(mean[:2], prior[:2])
+    assert log_odds[:, 2].isfinite().all()
 
 
 def test_rarely_positive_and_rarely_negative_labels_share_slopes_and_constant_scores_keep_their_frequency():
