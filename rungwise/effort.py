@@ -44,8 +44,8 @@ def preset(effort: str, n_rows: int, n_labels: int) -> Preset:
     n_trees, n_landmarks = _sizes(effort, n_rows, n_labels)
     width, label_width = (512, 512) if effort == "medium" else (2048, 1024)
     features: list[FeatureMap | HonestFeatureMap] = [
-        TreeFeatures(n_trees, "best"),
-        TreeFeatures(n_trees, "random"),
+        TreeFeatures(n_trees, "best", breadth=2),
+        TreeFeatures(n_trees, "random", breadth=2),
         TreeFeatures(n_trees, "best", min_leaf=5),
         KernelFeatures(n_landmarks),
         RandomFeatures(width),

@@ -5,6 +5,7 @@ about it (out-of-bag estimates; Breiman, 2001). Copies of an example, and exampl
 scikit-learn grows the trees; the fitted layer runs as tensors.
 """
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -137,16 +138,20 @@ class TreeFeatures:
         trees; Geurts, Ernst and Wehenkel, 2006).
     min_leaf : int, at least 1
         Fewest drawn examples in a leaf: 1 where labels follow from the input, more where they are noisy.
+    breadth : int, at least 1
+        Of d entries each split tries breadth · √d, drawn at random, and at most all: more where few entries tell much.
     """
 
     name: ClassVar[str] = "trees"
     n_trees: int = 100
     splits: str = "best"
     min_leaf: int = 1
+    breadth: int = 1
 
     def __post_init__(self) -> None:
         check_whole("n_trees", self.n_trees, 10)
         check_whole("min_leaf", self.min_leaf, 1)
+        check_whole("breadth", self.breadth, 1)
         if self.splits not in _KINDS:
             raise ValueError(f"splits must be one of {sorted(_KINDS)}, however: splits={self.splits!r}")
 
@@ -195,8 +200,9 @@ class TreeFeatures:
         drawn_weights = (count * weights)[drawn]
         # In units of weight, so that an example of weight 2 is the example twice; a little less, against rounding.
         share = min(0.5, 0.999 * self.min_leaf / drawn_weights.sum()) if self.min_leaf > 1 else 0.0
+        n_tried = min(values.shape[1], self.breadth * math.isqrt(values.shape[1]))
         tree = _KINDS[self.splits](
-            max_features="sqrt", min_weight_fraction_leaf=share, random_state=random.randint(2**31 - 1)
+            max_features=n_tried, min_weight_fraction_leaf=share, random_state=random.randint(2**31 - 1)
         )
         # What it would check of every tree's rows holds for all: single precision, without gaps.
         tree.fit(values[drawn], outputs[drawn], sample_weight=drawn_weights, check_input=False)

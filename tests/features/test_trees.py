@@ -285,6 +285,15 @@ def test_same_seed_gives_the_same_forest_and_the_generator_moves_on():
     assert not torch.equal(one.honest, other.honest)
 
 
+def test_with_enough_breadth_every_split_tries_all_entries(forests):
+    stream, signs = problem(400)
+    for breadth, all_alike in ((1, False), (3, True)):  # 2 of 5 entries, and all
+        grow(TreeFeatures(20, breadth=breadth), stream, signs)
+        # At the root no entry tells as much as the first, of which every label is a noisy sign.
+        at_root = {int(grown.tree.feature[0]) for grown in forests[-1].grown}
+        assert (at_root == {0}) == all_alike
+
+
 def test_trees_are_listed():
     assert FEATURE_MAPS["trees"] is TreeFeatures
     assert LAYERS["trees"] is TreeLayer
@@ -296,6 +305,7 @@ def test_trees_are_listed():
         ({"n_trees": 9}, "n_trees must be a whole number of at least 10, however: n_trees=9"),
         ({"n_trees": 20.0}, "n_trees must be a whole number"),
         ({"min_leaf": 0}, "min_leaf must be a whole number of at least 1, however: min_leaf=0"),
+        ({"breadth": 0.5}, "breadth must be a whole number of at least 1, however: breadth=0.5"),
         ({"splits": "worst"}, r"splits must be one of \['best', 'random'\], however: splits='worst'"),
     ],
 )
