@@ -165,7 +165,7 @@ class Screen:
 
     def screen_pairs(self, labels: Tensor, beam: Beam) -> None:
         """Score for some labels all pairs of literals of which one is new since the last call; keep the best."""
-        for part in labels.split(_MOST_LABELS):
+        for part in labels.split(_MOST_LABELS) if len(labels) else ():
             gradients = self.gradients[:, part].contiguous()
             correlations = self._correlations[: self.n_literals, part].contiguous()
             # Used for one block after another: for each, new memory would cost more time than writing to it.

@@ -15,7 +15,7 @@ from torch import Tensor
 from rungwise._validation import check_whole
 from rungwise.features.literals import literal_thresholds
 from rungwise.features.screening import Beam, Screen
-from rungwise.fitting.gates import LIKELY, SIGNIFICANT, SURE, Examples, Gate, judge, log2_choose
+from rungwise.fitting.gates import LIKELY, SIGNIFICANT, SURE, Examples, Gate, judge
 from rungwise.fitting.wide_gates import find_conjunctions, find_thresholds
 
 # Sets kept for each label. The pairs inside a gate of three literals are among the best, not always the best.
@@ -147,7 +147,9 @@ class GateSearch:
             return None
         found = _Found(self.examples)
         first_new = self.screen.n_screened
-        self.screen.screen_pairs(labels, self.beams[0])
+        # No table of two literals or more could save its own code for the others, and even less once there are more.
+        pays = self.examples.longest_code(labels, 2, SIGNIFICANT) >= self.examples.table_bits(2)
+        self.screen.screen_pairs(labels[pays], self.beams[0])
         self._judge_faultless(found, labels, SURE)
         self._extend(found.missing(labels), first_new, _FEW, _QUICK_SCORE)
         for share in (SURE, LIKELY):
@@ -196,8 +198,7 @@ class GateSearch:
         n_literals = self.screen.n_literals
         if self.fan_in < 3 or n_literals < 3:
             return False
-        bits = log2_choose(n_literals, 3) + 2**3
-        labels = labels[self.examples.longest_code(labels, 3, LIKELY) >= bits]
+        labels = labels[self.examples.longest_code(labels, 3, LIKELY) >= self.examples.table_bits(3)]
         n_sets = (n_literals**3 - self._parities_from**3) / 6
         if len(labels) == 0 or n_sets * (_COST_OF_SET + len(labels)) > _MAX_PARITIES:
             return False

@@ -21,7 +21,7 @@ some cells are wrong more often than others, something is missing.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import lgamma, log
+from math import inf, lgamma, log
 
 import numpy as np
 import torch
@@ -93,7 +93,9 @@ def _least_polynomial(table: tuple[int, ...]) -> Polynomial:
 
 
 def log2_choose(n: int, k: int) -> float:
-    """Return log2 of the number of ways to choose k of n."""
+    """Return log2 of the number of ways to choose k of n, -inf if there is none."""
+    if k > n:
+        return -inf
     return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / LN2
 
 
@@ -160,6 +162,10 @@ class Examples:
         assert reads_input is not None
         bounded = torch.minimum(significant, self._bits_for(labels, SIMPLE))
         return torch.where(reads_input, bounded, significant)
+
+    def table_bits(self, size: int) -> float:
+        """Return the length of the code of a truth table: which literals, and the value in each cell."""
+        return log2_choose(self.n_literals, size) + 2**size
 
     def expected_error(self, label: int, gate: Gate) -> float:
         """Return the error rate of a gate on new examples: as on the old ones if it is likely, else its bound."""
@@ -232,7 +238,7 @@ def judge(examples: Examples, labels: Tensor, sets: Tensor) -> Verdicts:
     positive, total = examples.cell_counts(labels, sets)
     wrong = torch.minimum(positive, total - positive)
     n, errors = total.sum(1), wrong.sum(1)
-    bits = log2_choose(examples.n_literals, sets.shape[1]) + total.shape[1]
+    bits = examples.table_bits(sets.shape[1])
     # A rate estimated from n examples costs half a log2(n) more to code: one for all cells, or one for each.
     noise = entropy_bits(errors, n) + 0.5 * torch.log2(n + 1)
     uneven = (entropy_bits(wrong, total) + 0.5 * torch.log2(total + 1)).sum(1)

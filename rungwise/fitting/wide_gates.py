@@ -113,6 +113,8 @@ def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, share: f
     weights of largest margin.
     """
     gates: dict[int, Gate] = {}
+    # More literals take more bits: k² rises faster than the number of ways to choose them can fall.
+    labels = labels[examples.longest_code(labels, 3, share) >= _threshold_bits(examples, 3)]
     if len(labels) == 0:
         return gates
     coefficients, error = _sparse_readout(screen, labels)
@@ -121,7 +123,7 @@ def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, share: f
         order = torch.argsort(size, descending=True)[:_MAX_THRESHOLD_LITERALS]
         support = order[size[order] > 0.2 * size[order[0]]]
         k = len(support)
-        bits = log2_choose(examples.n_literals, k) + k * k  # there are fewer than 2^(k²) thresholds of k bits
+        bits = _threshold_bits(examples, k)
         if k < 3 or bits > examples.longest_code(labels[position, None], k, share):
             continue
         annotated = examples.weights[label] > 0
@@ -153,6 +155,10 @@ def find_thresholds(screen: Screen, examples: Examples, labels: Tensor, share: f
             tuple(support[used].tolist()), 0.0, bits, weights=tuple(weights[used].tolist()), constant=constant
         )
     return gates
+
+
+def _threshold_bits(examples: Examples, k: int) -> float:
+    return log2_choose(examples.n_literals, k) + k * k  # there are fewer than 2^(k²) thresholds of k bits
 
 
 def _sparse_readout(screen: Screen, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -289,6 +289,19 @@ def test_constant_label_is_never_settled(value):
     assert climb.settled == {1}
 
 
+@pytest.mark.parametrize("n_rare", [0, 5])
+def test_pairs_are_not_screened_for_labels_too_rare_to_pay_for_one(n_rare):
+    x = random_bits(300, 6)
+    rare = -np.ones((300, n_rare))
+    # Two positives save 300 H(2/300) = 17 bits, and a gate must save 10 beyond its code.
+    rare[:2] = 1
+    common = (x[:, 0] * x[:, 1])[:, None]
+    search = Climb(x, np.hstack([rare, common])).search
+    alone = Climb(x, common).search
+    assert search.screen.operations == alone.screen.operations > 0
+    assert Climb(x, rare).search.screen.operations == 0
+
+
 @pytest.mark.parametrize("n_inputs", [0, 3])
 def test_without_informative_inputs_there_is_nothing_to_search(n_inputs):
     assert Climb(np.ones((50, n_inputs)), random_bits(50, 2)).rungs == []
