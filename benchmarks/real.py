@@ -3,8 +3,9 @@
 Training and validation rows to learn from, the standard test rows to be judged on. Every learner has one setting for
 all sets; each run, a learner on a set with a seed, is a process of its own, which is ended when its time is up.
 
-The sets are files in the folder that RUNGWISE_DATA names, else in ../shared/data beside the checkout. Runs are kept as
-they come, so that an interrupted command goes on where it was.
+The sets are files in the folder that RUNGWISE_DATA names, else in ../shared/data beside the checkout: six of
+them, or those that --sets names. `rungwise/datasets/_local_sets.py` tells what a file holds. Runs are kept as they
+come, so that an interrupted command goes on where it was.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from benchmarks._real_tables import markdown, means, ranks
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", choices=REAL_SETS, help="only these")
+    parser.add_argument("--sets", nargs="+", default=REAL_SETS, help="files of the folder, without .npz")
     parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=list(LEARNERS), help="only these")
     parser.add_argument("--seeds", type=int, default=3, help="so many runs of each learner on each set")
     parser.add_argument("--limit", type=float, default=1200, help="seconds after which a run is ended")
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(json.dumps(measure(data, learner, int(seed))))
         return
     options.out.mkdir(parents=True, exist_ok=True)
-    sets, without_file = (list(QUICK_SETS), []) if options.quick else _sets_with_files(options.sets or REAL_SETS)
+    sets, without_file = (list(QUICK_SETS), []) if options.quick else _sets_with_files(options.sets)
     learners = [name for name in options.learners if LEARNERS[name].installed]
     skipped = without_file + [
         f"{name}: skipped, {LEARNERS[name].package} is not installed (pip install 'rungwise[bench]')"

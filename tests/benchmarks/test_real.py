@@ -142,6 +142,19 @@ def test_quick_run_is_written_down_and_not_repeated(tmp_path, capsys, monkeypatc
     assert "### Ranks" in capsys.readouterr().out
 
 
+def test_own_sets_are_read_from_the_folder_and_absent_ones_named(tmp_path, capsys, monkeypatch):
+    split, name = load_split("generated dense"), "logistic, one vs rest"
+    X, Y = np.vstack([split.X, split.X_test]), np.vstack([split.Y, split.Y_test])
+    columns = {"feature_names": list("abcdefghijkl"), "label_names": list("ABCDEFG")}
+    rows = {"train_idx": np.arange(160), "valid_idx": np.arange(0), "test_idx": np.arange(160, 240)}
+    np.savez(tmp_path / "own.npz", X=X, Y=Y, **columns, **rows)
+    monkeypatch.setenv("RUNGWISE_DATA", str(tmp_path))
+    real.main(["--sets", "own", "absent", "--learners", name, "--seeds", "1", "--out", str(tmp_path)])
+    [result] = json.loads((tmp_path / "real.json").read_text())["runs"]
+    assert (result["set"], result["learner"], result["state"]) == ("own", name, OK)
+    assert f"absent: skipped, {tmp_path} has no absent.npz" in capsys.readouterr().out
+
+
 def test_run_out_of_time_says_so():
     result = run("generated dense", "logistic, one vs rest", 0, limit=0.01)
     assert (result["state"], result["remark"]) == (TIMED_OUT, "no answer in 0.01 s")
