@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 # Nothing heavy up here: on Linux the peak of a process is at least that of the process which started it.
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     print((options.out / "real.md").read_text())
 
 
-def _sets_with_files(names: list[str]) -> tuple[list[str], list[str]]:
+def _sets_with_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
     folder = use_data_folder()
     found = [name for name in names if (folder / f"{name}.npz").is_file()]
     missing = [f"{name}: skipped, {folder} has no {name}.npz" for name in names if name not in found]

@@ -111,3 +111,15 @@ def test_groups_keep_what_subjects_have_in_common_from_counting():
     with pytest.warns(UserWarning, match="groups="):
         assert clf.fit(X, Y).hierarchy_.honest_error.mean() < 0.1
     assert clf.fit(X, Y, groups=subject).hierarchy_.honest_error.mean() > 0.35
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_labels_that_nothing_tells_keep_about_their_frequency(loss):
+    rng = np.random.default_rng(0)
+    chance = np.array([0.03, 0.1, 0.5] * 3)
+    X, Y = rng.normal(size=(300, 10)), (rng.random((300, 9)) < chance).astype(int)
+    clf = RungwiseClassifier(loss=loss, effort="low", random_state=0).fit(X, Y)
+    probability = clf.predict_proba(rng.normal(size=(1000, 10)))
+    mean = Y.mean(0)
+    divergence = mean * np.log(mean / probability) + (1 - mean) * np.log((1 - mean) / (1 - probability))
+    assert divergence.mean(0).max() < 0.02

@@ -7,7 +7,7 @@ then an estimate that is calibrated already stays as it is.
 A label with few examples of its rarer class cannot tell its slope: all such labels together tell one. Nor can a label
 whose scores rank its examples backwards. Honest scores of a label of which little is learned do so often: what speaks
 about a row lacks the row's own label, so that the frequency it knows is lower for a positive row. Of fresh rows such
-scores tell something, and keep a small slope, and so their order.
+scores tell something: they keep their order, in log-odds that hardly differ.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,18 @@ from rungwise.fitting.objective import normalise
 _STEPS, _HALVINGS, _CONVERGED = 100, 30, 1e-13
 # With fewer examples of the rarer class a slope is an accident, often 0, which would undo the ranking of the scores.
 _FEW = 4
-# The slope of scores that rank backwards, stretched to log-odds.
-_LEAST_SLOPE = 0.1
+# The standard deviation of the log-odds of scores that rank backwards.
+_BACKWARD_SPREAD = 0.1
+# Scores that differ less are all the same up to rounding.
+_CONSTANT = 1e-9
 # Estimates beyond are stretched along the tangent: they may pass 1, and keep their order.
 _STRETCHED = 0.98
 
 
 def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return slopes, intercepts and whether the scores are stretched, (3, n_labels), whichever is likelier.
+
+    A slope is 0 if the scores, or the labels, are all the same.
 
     Parameters as in `fit_calibration`.
     """
@@ -43,16 +47,18 @@ def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tens
         slope, intercept, stretched = _likelier(*(values.reshape(-1, 1) for values in together))
         if slope > 0:
             calibration[:, rare] = torch.stack([slope.expand(len(side)), intercept * side, stretched.expand(len(side))])
-    return _with_least_slope(calibration, scores, weights)
+    backward = (rarer > 0) & (calibration[0] == 0)
+    calibration[:, backward] = _in_order(calibration[:, backward], scores[:, backward], weights[:, backward])
+    return calibration
 
 
-def _with_least_slope(calibration: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
-    """Return the calibration with a small slope where it is 0; the mean of the log-odds stays as it is."""
-    share = normalise(weights.double())
-    least = torch.full_like(calibration[0], _LEAST_SLOPE)
-    intercept = calibration[1] - least * (share * stretch(scores.double())).sum(0)
-    small = torch.stack([least, intercept, torch.ones_like(least)])
-    return torch.where(calibration[0] == 0, small, calibration)
+def _in_order(calibration: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+    """Return calibrations of slope 0 with one under which log-odds differ a little; their mean stays as it is."""
+    share, scores = normalise(weights.double()), scores.double()
+    mean = (share * scores).sum(0)
+    deviation = (share * (scores - mean).square()).sum(0).sqrt()
+    slope = torch.where(deviation > _CONSTANT, _BACKWARD_SPREAD / deviation, 0.0)
+    return torch.stack([slope, calibration[1] - slope * mean, torch.zeros_like(slope)])
 
 
 def _likelier(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -103,7 +109,7 @@ def fit_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> tuple[T
     for columns, solve in ((two_valued, _two_frequencies), (~two_valued, _newton)):
         part = scores[:, columns], smoothed[:, columns], weights[:, columns], prior[columns]
         slope[columns], intercept[columns] = solve(*part)
-    # A score that ranks backwards on honest rows carries nothing; the frequency is then the best estimate.
+    # Of a score that ranks backwards on honest rows no slope is likelier than 0, with the frequency.
     useful = slope > 0
     return torch.where(useful, slope, 0.0), torch.where(useful, intercept, prior)
 

@@ -147,9 +147,10 @@ class GateSearch:
             return None
         found = _Found(self.examples)
         first_new = self.screen.n_screened
-        # No table of two literals or more could save its own code for the others, and even less once there are more.
-        pays = self.examples.longest_code(labels, 2, SIGNIFICANT) >= self.examples.table_bits(2)
-        self.screen.screen_pairs(labels[pays], self.beams[0])
+        if self.fan_in > 1:
+            # The other labels could not pay for the code of a table of two literals or more, which only gets longer.
+            pays = self.examples.longest_code(labels, 2, SIGNIFICANT) >= self.examples.table_bits(2)
+            self.screen.screen_pairs(labels[pays], self.beams[0])
         self._judge_faultless(found, labels, SURE)
         self._extend(found.missing(labels), first_new, _FEW, _QUICK_SCORE)
         for share in (SURE, LIKELY):

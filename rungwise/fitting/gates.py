@@ -93,9 +93,9 @@ def _least_polynomial(table: tuple[int, ...]) -> Polynomial:
 
 
 def log2_choose(n: int, k: int) -> float:
-    """Return log2 of the number of ways to choose k of n, -inf if there is none."""
+    """Return the bits that tell which k of n are chosen, log2 of the number of ways; inf if there is none."""
     if k > n:
-        return -inf
+        return inf
     return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / LN2
 
 

@@ -38,7 +38,8 @@ _SHUFFLED = 0.1
 _LEAST_GAIN, _LEAST_GAIN_OF_BLENDS = 0.0025, 0.005
 # Gains fall from block to block to a third or less, unless labels rise on which others may stand: their loss falls by
 # more than a share of their frequency's. A block of several kinds that is fitted is taken for less, yet to fit another
-# for a hundredth costs too much: after one that gained less than three hundredths it is not tried.
+# for a hundredth of the frequencies' loss costs too much: after one that gained less than three it is not tried. Of
+# labels that are nearly learned a large part of the loss that is left is still small.
 _PROMISING_GAIN, _RISE = 0.03, 0.25
 # A label of which no more than this share of its frequency's loss is left has nothing to gain.
 _NEARLY_EXACT = 1e-3
@@ -234,7 +235,7 @@ def _is_promising(before: Tensor, after: Tensor, prior: Tensor, tolerance: float
     """
     learned = after < (1 - tolerance) * prior
     gain = (before - after)[learned]
-    return bool((gain > _RISE * prior[learned]).any() or gain.sum() > _PROMISING_GAIN * before[learned].sum())
+    return bool((gain > _RISE * prior[learned]).any() or gain.sum() > _PROMISING_GAIN * prior[learned].sum())
 
 
 def _mix(labels: Tensor, taken: Tensor, proposals: Sequence[Proposal], share: Tensor) -> Block:

@@ -166,7 +166,8 @@ def _sparse_readout(screen: Screen, labels: Tensor) -> tuple[Tensor, Tensor]:
     design = torch.cat([screen.literals, screen.literals.new_ones(1, screen.literals.shape[1])]).T
     weights = screen.weights[:, labels] / screen.total[labels]
     targets = torch.where(screen.signed[:, labels] > 0, 1.0, -1.0).to(design)
-    step = 1 / torch.linalg.matrix_norm(design, 2).square() / weights.max()
+    # One for each label, so that none depends on which others are asked for.
+    step = 1 / torch.linalg.matrix_norm(design, 2).square() / weights.amax(0).clamp(min=torch.finfo(weights.dtype).tiny)
     # Some tenths of the penalty at which all coefficients vanish.
     penalty = 0.02 * screen.correlations[:, labels].abs().amax(0)
     current = design.new_zeros(design.shape[1], len(labels))

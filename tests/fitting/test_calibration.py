@@ -92,19 +92,28 @@ def test_rare_labels_share_a_calibration_that_keeps_their_ranking():
     )
 
 
-def test_scores_that_rank_backwards_on_honest_rows_keep_their_order_and_the_mean_of_log_odds():
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0), (0.001, -0.9), (0.3, -4), (100, 0)])
+def test_scores_that_rank_backwards_on_honest_rows_keep_their_order_in_log_odds_that_hardly_differ(scale, shift):
     scores, targets, weights = noisy_scores()
-    scores = torch.tanh(scores)
+    scores = shift - scale * torch.tanh(scores)
     weights[:, 2] = 0  # a label that is nowhere annotated
-    _, prior = fit_calibration(-scores, targets, weights)
-    calibration = choose_calibration(-scores, targets, weights)
-    assert (calibration[0] > 0).all()
-    log_odds = calibrate(-scores, calibration)
-    assert (log_odds.argsort(dim=0) == (-scores).argsort(dim=0)).all()
-    assert log_odds[:, :2].std(0).max() < 0.3
-    mean = (weights * log_odds).sum(0) / weights.sum(0)
+    _, prior = fit_calibration(scores, targets, weights)
+    calibration = choose_calibration(scores, targets, weights)
+    log_odds = calibrate(scores, calibration)
+    assert (log_odds[:, :2].argsort(dim=0) == scores[:, :2].argsort(dim=0)).all()
+    share = weights / weights.sum(0)
+    mean = (share * log_odds).sum(0)
     torch.testing.assert_close(mean[:2], prior[:2])
-    assert log_odds[:, 2].isfinite().all()
+    deviation = (share * (log_odds - mean).square()).sum(0).sqrt()
+    torch.testing.assert_close(deviation[:2], torch.full_like(prior[:2], 0.1))
+    assert (log_odds[:, 2] == 0).all()
+
+
+@pytest.mark.parametrize("value", [-1.0, 1.0])
+def test_label_of_one_class_has_one_probability(value):
+    scores, targets, weights = noisy_scores()
+    targets = torch.full_like(targets, value)
+    assert (choose_calibration(scores, targets, weights)[0] == 0).all()
 
 
 def test_rarely_positive_and_rarely_negative_labels_share_slopes_and_constant_scores_keep_their_frequency():
