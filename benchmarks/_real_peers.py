@@ -53,7 +53,9 @@ class Peer:
     def fit(self, X: Any, Y: np.ndarray) -> "Peer":
         self.varying = np.ptp(Y, axis=0) > 0
         self.constant = Y[0]
-        self.model.fit(self.prepare.fit_transform(_dense(X)), Y[:, self.varying])
+        # scikit-learn's LabelBinarizer numbers the labels in the type of Y: more than 127 do not fit into int8.
+        varying = Y[:, self.varying].astype(np.int64)
+        self.model.fit(self.prepare.fit_transform(_dense(X)), varying)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -107,11 +107,12 @@ def test_peer_predicts_constant_labels_as_they_were(prepare):
         def fit(self, X, Y):
             assert isinstance(X, np.ndarray)
             assert (np.ptp(Y, axis=0) > 0).all()
+            assert Y.dtype == np.int64
 
         def predict_proba(self, X):
             return np.full((len(X), 1), 0.5)
 
-    X, Y = csr_matrix([[0.0, 1.0], [2.0, 1.0]]), np.array([[0, 1, 1], [0, 0, 1]])
+    X, Y = csr_matrix([[0.0, 1.0], [2.0, 1.0]]), np.array([[0, 1, 1], [0, 0, 1]], dtype=np.int8)
     probability = Peer(prepare(0), Half()).fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(probability, [[0, 0.5, 1]] * 2)
 
