@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rungwise.fitting.objective import normalise
+from rungwise.fitting.objective import normalise, weighted_sum
 
 # Newton steps, halvings of one, and the relative progress that is none.
 _STEPS, _HALVINGS, _CONVERGED = 100, 30, 1e-13
@@ -23,8 +23,8 @@ _STEPS, _HALVINGS, _CONVERGED = 100, 30, 1e-13
 _FEW = 4
 # The standard deviation of the log-odds of scores that rank backwards.
 _BACKWARD_SPREAD = 0.1
-# Scores that differ less are all the same up to rounding.
-_CONSTANT = 1e-9
+# Scores of a smaller standard deviation are taken as constant: what is left of them may be rounding errors.
+_CONSTANT = 1e-5
 # Estimates beyond are stretched along the tangent: they may pass 1, and keep their order.
 _STRETCHED = 0.98
 
@@ -32,7 +32,7 @@ _STRETCHED = 0.98
 def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return slopes, intercepts and whether the scores are stretched, (3, n_labels), whichever is likelier.
 
-    A slope is 0 if the scores, or the labels, are all the same.
+    A slope is 0 if the scores or the labels hardly vary.
 
     Parameters as in `fit_calibration`.
     """
@@ -54,11 +54,15 @@ def choose_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> Tens
 
 def _in_order(calibration: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
     """Return calibrations of slope 0 with one under which log-odds differ a little; their mean stays as it is."""
-    share, scores = normalise(weights.double()), scores.double()
-    mean = (share * scores).sum(0)
-    deviation = (share * (scores - mean).square()).sum(0).sqrt()
+    mean, deviation = _mean_and_deviation(scores.double(), weights.double())
     slope = torch.where(deviation > _CONSTANT, _BACKWARD_SPREAD / deviation, 0.0)
     return torch.stack([slope, calibration[1] - slope * mean, torch.zeros_like(slope)])
+
+
+def _mean_and_deviation(scores: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    share = normalise(weights)
+    mean = weighted_sum(scores, share)
+    return mean, weighted_sum((scores - mean).square(), share).sqrt()
 
 
 def _likelier(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -103,14 +107,20 @@ def fit_calibration(scores: Tensor, targets: Tensor, weights: Tensor) -> tuple[T
     negative = weights.sum(0) - positive
     smoothed = torch.where(targets > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
     prior = ((positive + 1) / (negative + 1)).log()
+    # Newton's steps are well conditioned in standard units, however little scores vary.
+    mean, deviation = _mean_and_deviation(scores, weights)
+    unit = torch.where(deviation > 0, deviation, 1.0)
+    scores = (scores - mean) / unit
     low, high = scores.aminmax(dim=0)
     two_valued = (high > low) & ((scores == low) | (scores == high)).all(0)
     slope, intercept = torch.zeros_like(prior), prior.clone()
     for columns, solve in ((two_valued, _two_frequencies), (~two_valued, _newton)):
         part = scores[:, columns], smoothed[:, columns], weights[:, columns], prior[columns]
         slope[columns], intercept[columns] = solve(*part)
+    slope = slope / unit
+    intercept = intercept - slope * mean
     # Of a score that ranks backwards on honest rows no slope is likelier than 0, with the frequency.
-    useful = slope > 0
+    useful = (slope > 0) & (deviation > _CONSTANT)
     return torch.where(useful, slope, 0.0), torch.where(useful, intercept, prior)
 
 

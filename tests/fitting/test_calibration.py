@@ -47,6 +47,23 @@ def test_constant_scores_give_the_frequency():
     assert slope.isfinite().all()
 
 
+def test_scores_that_vary_by_rounding_errors_alone_give_the_frequency():
+    scores, targets, weights = noisy_scores()
+    slope, intercept = fit_calibration(0.3 + 1e-7 * scores, targets, weights)
+    assert (slope == 0).all()
+    torch.testing.assert_close(intercept, fit_calibration(torch.zeros_like(scores), targets, weights)[1])
+    assert (choose_calibration(0.3 - 1e-7 * scores, targets, weights)[0] == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_calibration_is_as_exact_of_scores_that_vary_little(scale):
+    scores, targets, weights = noisy_scores()
+    slope, intercept = fit_calibration(scores, targets, weights)
+    scaled_slope, scaled_intercept = fit_calibration(0.5 + scale * scores, targets, weights)
+    torch.testing.assert_close(scaled_slope * scale, slope, rtol=1e-6, atol=0)
+    torch.testing.assert_close(scaled_intercept + 0.5 * scaled_slope, intercept, rtol=0, atol=1e-6)
+
+
 def test_label_without_errors_has_finite_log_odds_of_the_right_sign():
     targets = torch.tensor([1.0, -1.0] * 50).double()[:, None]
     slope, intercept = fit_calibration(targets, targets, torch.ones_like(targets))
