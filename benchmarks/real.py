@@ -3,9 +3,9 @@
 Training and validation rows to learn from, the standard test rows to be judged on. Every learner has one setting for
 all sets; each run, a learner on a set with a seed, is a process of its own, which is ended when its time is up.
 
-The sets are files in the folder that RUNGWISE_DATA names, else in ../shared/data beside the checkout: six of
-them, or those that --sets names. `rungwise/datasets/_local_sets.py` tells what a file holds. Runs are kept as they
-come, so that an interrupted command goes on where it was.
+The sets are files in the folder that RUNGWISE_DATA names, else in ../shared/data beside the checkout: six of them, or
+those that --sets names. `rungwise/datasets/_local_sets.py` tells what a file holds. Runs are kept as they come, so that
+an interrupted command goes on where it was.
 """
 
 import argparse

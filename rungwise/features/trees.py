@@ -139,8 +139,8 @@ class TreeFeatures:
     min_leaf : int, at least 1
         Fewest drawn examples in a leaf: 1 where labels follow from the input, more where they are noisy.
     breadth : int, at least 1
-        Of d entries each split tries breadth · ⌊√d⌋, drawn at random, and at most all: more where few
-        entries tell much.
+        Of d entries each split tries breadth · ⌊√d⌋, drawn at random, and at most all: more where few entries tell
+        much.
     """
 
     name: ClassVar[str] = "trees"
