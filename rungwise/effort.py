@@ -21,12 +21,17 @@ Preset = tuple[Sequence[FeatureMap | HonestFeatureMap], GateSettings | None]
 """Feature maps, and what gates to look for first, if any."""
 
 # Low effort stops while blocks may still gain: later ones cost as much, and give next to nothing on most tables.
-_MOST_BLOCKS, _MOST_AT_LOW_EFFORT = 500, 3
-# Many rows make good estimates with fewer trees and landmarks, whose cost grows with the rows.
+_MOST_BLOCKS, _MOST_AT_LOW_EFFORT = 500, 2
+# Many rows make good estimates with fewer trees, whose cost grows with the rows.
 _MANY_ROWS = 10_000
 # Of many labels most are rare, and a forest tells small probabilities apart by the number of its trees. Growing one
 # of so many labels costs little more than of 64 (`rungwise.features.trees`).
 _MANY_LABELS = 200
+# The more rows there are, the finer a function may be; the cost of a kernel grows with the square of its landmarks.
+_LEAST_LANDMARKS, _LANDMARKS_OF_ROWS, _MOST_LANDMARKS = 1000, 0.4, 2000
+# A kernel's values at so many pairs of a row and a landmark fill a fifth of a gigabyte. On very many rows they may fill
+# more, for fewer landmarks would be too coarse.
+_MOST_PAIRS, _COARSE = 5e7, 600
 
 
 def most_blocks(features: object, effort: str) -> int:
@@ -39,9 +44,9 @@ def preset(effort: str, n_rows: int, n_labels: int) -> Preset:
 
     Fit times as multiples of a random forest of 300 trees are in docs/real_data.md.
     """
-    if effort == "low":
-        return [TreeFeatures(55, "best"), TreeFeatures(55, "random")], None
     n_trees, n_landmarks = _sizes(effort, n_rows, n_labels)
+    if effort == "low":
+        return [TreeFeatures(n_trees, "best"), TreeFeatures(n_trees, "random"), KernelFeatures(n_landmarks)], None
     width, label_width = (512, 512) if effort == "medium" else (2048, 1024)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best", breadth=2),
@@ -58,7 +63,11 @@ def preset(effort: str, n_rows: int, n_labels: int) -> Preset:
 
 
 def _sizes(effort: str, n_rows: int, n_labels: int) -> tuple[int, int]:
-    """Return how many trees each forest has, and how many landmarks the kernel, of medium or high effort."""
+    """Return how many trees each forest has, and how many landmarks the kernel."""
+    n_landmarks = min(max(_LEAST_LANDMARKS, int(_LANDMARKS_OF_ROWS * n_rows)), _MOST_LANDMARKS)
+    n_landmarks = min(n_landmarks, max(_COARSE, int(_MOST_PAIRS / n_rows)))
+    if effort == "low":
+        return 55, n_landmarks // 2
     if effort == "medium" and n_rows > _MANY_ROWS:
-        return 60, 600
-    return (240, 1500) if effort == "high" or n_labels > _MANY_LABELS else (90, 1000)
+        return 60, n_landmarks
+    return (240, 3 * n_landmarks // 2) if effort == "high" or n_labels > _MANY_LABELS else (90, n_landmarks)

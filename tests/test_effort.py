@@ -8,7 +8,7 @@ from rungwise.datasets import make_hierarchy
 from rungwise.effort import EFFORTS, preset
 from rungwise.features import TreeFeatures
 
-KINDS = {"low": {"trees"}, "medium": {"trees", "kernel", "random", "labels"}}
+KINDS = {"low": {"trees", "kernel"}, "medium": {"trees", "kernel", "random", "labels"}}
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +72,20 @@ def test_presets_grow():
 
 def test_trees_and_landmarks_suit_the_size_of_the_table():
     def sizes(effort, *size):
-        forest, _, _, kernel, *_ = preset(effort, *size)[0]
+        features = preset(effort, *size)[0]
+        forest, kernel = (next(kind for kind in features if kind.name == name) for name in ("trees", "kernel"))
         return forest.n_trees, kernel.n_landmarks
 
+    assert sizes("low", 2000, 14) == (55, 500)
     assert sizes("medium", 2000, 14) == (90, 1000)
+    assert sizes("medium", 4000, 14) == (90, 1600)
     assert sizes("medium", 2000, 500) == (240, 1500)
     for many in (20, 500):
-        assert sizes("medium", 25_000, many) == (60, 600)
-        assert sizes("high", 25_000, many) == (240, 1500)
+        assert sizes("low", 25_000, many) == (55, 1000)
+        assert sizes("medium", 25_000, many) == (60, 2000)
+        assert sizes("high", 25_000, many) == (240, 3000)
+        assert sizes("medium", 50_000, many) == (60, 1000)
+        assert sizes("medium", 1_000_000, many) == (60, 600)
 
 
 def test_low_effort_alone_has_few_blocks_unless_asked_for_more():
@@ -88,8 +94,8 @@ def test_low_effort_alone_has_few_blocks_unless_asked_for_more():
     X = rng.choice([-1.0, 1.0], size=(400, 8))
     Y = (np.cumprod(X, axis=1) > 0).astype(int)
     low = RungwiseClassifier(effort="low", random_state=0)
-    assert low.fit(X, Y).n_blocks_ == 3
-    assert low.set_params(max_depth=6).fit(X, Y).n_blocks_ > 3
+    assert low.fit(X, Y).n_blocks_ == 2
+    assert low.set_params(max_depth=6).fit(X, Y).n_blocks_ > 2
     trees = RungwiseClassifier(TreeFeatures(20), effort="low", random_state=0)
     assert trees.fit(X, Y).n_blocks_ > 3
 

@@ -5,7 +5,7 @@ about. Which columns count is learned from the slopes of the regression itself, 
 (Radhakrishnan, Beaglehole, Pandit and Belkin, 2024).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +19,8 @@ from rungwise.features.opinions import Distinct, Opinions, Standing, express
 _SHARPNESS = (1.0, 3.0)
 # Landmarks and rows of the first regressions, which scales and sharpness are learned from.
 _FEW_LANDMARKS, _FEW_ROWS = 250, 1000
+# Folds of a part share their scales, and with them most of the work.
+_N_PARTS = 2
 # Slopes are taken at so many rows; for scales, of so many random sums of labels.
 _SLOPE_ROWS, _SLOPE_SUMS = 40, 10
 # A label of hardly any positives or negatives counts as if its standard deviation were this.
@@ -116,17 +118,20 @@ class KernelFeatures:
             return torch.randperm(len(entries), generator=generator)[:n_rows].to(entries.device)
 
         variance, centre = torch.var_mean(entries, 0, correction=0)
-        plain, n_fits = Geometry.of(variance, centre, torch.ones_like(centre)), len(grouping.folds) + 1
+        plain = Geometry.of(variance, centre, torch.ones_like(centre))
+        n_folds = len(grouping.folds)
+        n_parts = min(_N_PARTS, n_folds)
+        part_of = torch.arange(n_folds, device=fold.device) * n_parts // n_folds
         # Where few rows are annotated, a sample of all would often hold none of them.
         order = draw(len(entries))
-        some = task.select(order[task.weights[order] > 0][:_FEW_ROWS])
+        some = replace(task, fold=part_of[fold]).select(order[task.weights[order] > 0][:_FEW_ROWS])
         few = entries[draw(_FEW_LANDMARKS)]
-        trials = [fit_folds(some, [Space(plain, few, sharpness)] * n_fits) for sharpness in _SHARPNESS]
+        trials = [fit_folds(some, [Space(plain, few, sharpness)] * (n_parts + 1)) for sharpness in _SHARPNESS]
         trial, sharpness = min(zip(trials, _SHARPNESS, strict=True), key=lambda pair: pair[0].loss)
         scales = _scales(trial, entries[draw(_SLOPE_ROWS)], generator)
         landmarks = entries[draw(self.n_landmarks)]
         spaces = [Space(Geometry.of(variance, centre, scale), landmarks, sharpness) for scale in scales]
-        fit = fit_folds(task, spaces, trial.penalty)
+        fit = fit_folds(task, [*(spaces[part] for part in part_of.tolist()), spaces[-1]], trial.penalty)
         layer = KernelLayer.of(fit.functions[-1], objective.loss.link).to(stream)
         spread, sample = stream.var(0, correction=0), stream[distinct.first[draw(_SLOPE_ROWS)]]
 

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -21,6 +23,8 @@ _LEAST_SQUARE = 1e-6
 _MEDIAN_LANDMARKS = 500
 # Rows whose directions and kernels are computed together.
 _CHUNK = 4096
+# Columns of a symmetric product that are computed together, without most of the mirror image of those before.
+_BLOCK = 256
 
 
 def gaussian(rows: Tensor, landmarks: Tensor, sharpness: float | Tensor) -> Tensor:
@@ -173,11 +177,11 @@ class Space:
     def units(self, entries: Tensor) -> Tensor:
         """Return functions of rows, (n, n_landmarks), such that the norm of a sum of them is that of its weights."""
         units = entries.new_empty(len(entries), len(self.landmarks))
-        factor = self.factor.T.to(units)
+        factor = self.factor.to(units)
         for start in range(0, len(entries), _CHUNK):
             rows = slice(start, start + _CHUNK)
             bumps = gaussian(self.geometry.directions(entries[rows]), self.landmarks, self.sharpness)
-            units[rows] = solve_triangular(factor, bumps, upper=True, left=False)
+            units[rows] = solve_triangular(factor, bumps.T, upper=False).T
         return units
 
     def weight(self, solution: Tensor) -> Tensor:
@@ -199,10 +203,8 @@ def fit_folds(task: Task, spaces: Sequence[Space], first_penalty: float | None =
         falls, and larger ones if it never did.
     """
     regressions: list[_Regression] = []
-    for fold, space in enumerate(spaces):
-        if not fold or space is not spaces[fold - 1]:
-            units = space.units(task.entries)
-        regressions.append(_Regression(task, fold, space, units))
+    for space, run in groupby(enumerate(spaces), key=lambda pair: pair[1]):
+        regressions += _regressions(task, space, [fold for fold, _ in run])
     *without, of_all = regressions
 
     def fit(penalty: float) -> tuple[float, list[Tensor], Tensor]:
@@ -229,26 +231,78 @@ def fit_folds(task: Task, spaces: Sequence[Space], first_penalty: float | None =
     return HonestFit(functions, penalty, honest, loss)
 
 
-class _Regression:
-    """The sums over the rows of all other folds that regressions of all penalties are solved from.
+def _regressions(task: Task, space: Space, folds: Sequence[int]) -> "list[_Regression]":
+    """Return for each of some folds the regression in a space without its rows."""
+    units = space.units(task.entries)
+    constants = task.labels.mean(0)  # any would do; deviations from these round well
+    task = replace(task, labels=task.labels - constants)
+    own = [task.fold == fold for fold in folds]
+    # What all regressions have in common is added up once.
+    rest = _Sums.of_rows(task, units, ~torch.stack(own).any(0))
+    of_folds = [_Sums.of_rows(task, units, rows) for rows in own] if len(folds) > 1 else [rest]
+    regressions = []
+    for place, rows in enumerate(own):
+        sums = reduce(_Sums.__add__, of_folds[:place] + of_folds[place + 1 :], rest)
+        regressions.append(_Regression(space, units[rows], sums, constants))
+    return regressions
 
-    ``own_units`` are the units of the fold's own rows.
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over weighted rows, in double precision.
+
+    Attributes
+    ----------
+    weight : Tensor of shape ()
+    units : Tensor of shape (n_landmarks,)
+    labels : Tensor of shape (n_labels,)
+    gram : Tensor of shape (n_landmarks, n_landmarks)
+        Of products of units; what is far above the diagonal is left out.
+    product : Tensor of shape (n_landmarks, n_labels)
+        Of products of units and labels.
     """
 
-    def __init__(self, task: Task, fold: int, space: Space, units: Tensor) -> None:
-        own = task.fold == fold
-        self.space, self.own_units = space, units[own]
-        weights, labels = task.weights[~own, None], task.labels[~own]
-        shares = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
-        self.mean = (shares * labels).sum(0)
-        pulls = shares * (labels - self.mean)
-        self.gram = torch.zeros_like(space.factor)
-        self.product = self.gram.new_zeros(len(self.gram), len(self.mean))
-        chunks = (part.split(_CHUNK) for part in ((~own).nonzero()[:, 0], shares, pulls))
-        for rows, share, pull in zip(*chunks, strict=True):
-            some = units[rows]
-            self.gram += ((share * some).T @ some).double()
-            self.product += (some.T @ pull).double()
+    weight: Tensor
+    units: Tensor
+    labels: Tensor
+    gram: Tensor
+    product: Tensor
+
+    @classmethod
+    def of_rows(cls, task: Task, units: Tensor, chosen: Tensor) -> "_Sums":
+        """Return the sums over the chosen rows, a mask of shape (n,)."""
+        n_units, n_labels = units.shape[1], task.labels.shape[1]
+        shapes: list[tuple[int, ...]] = [(), (n_units,), (n_labels,), (n_units, n_units), (n_units, n_labels)]
+        sums = cls(*(units.new_zeros(shape, dtype=torch.float64) for shape in shapes))
+        for rows in chosen.nonzero()[:, 0].split(_CHUNK):
+            some, weights, labels = units[rows], task.weights[rows, None], task.labels[rows]
+            weighted = weights * some
+            sums.weight.add_(weights.sum())
+            sums.units.add_(weighted.sum(0))
+            sums.labels.add_((weights * labels).sum(0))
+            sums.product.add_(weighted.T @ labels)
+            for start in range(0, n_units, _BLOCK):
+                stop = start + _BLOCK
+                sums.gram[start:stop, :stop].add_(weighted[:, start:stop].T @ some[:, :stop])
+        return sums
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+class _Regression:
+    """The regressions of all penalties on rows with some sums, of labels less some constants.
+
+    ``own_units`` are the units of rows of which their honest values are asked.
+    """
+
+    def __init__(self, space: Space, own_units: Tensor, sums: _Sums, constants: Tensor) -> None:
+        self.space, self.own_units = space, own_units
+        weight = sums.weight.clamp(min=torch.finfo(own_units.dtype).tiny)
+        mean = sums.labels / weight
+        self.mean = constants + mean.to(constants)
+        self.gram = (sums.gram.tril() + sums.gram.tril(-1).T) / weight
+        self.product = (sums.product - torch.outer(sums.units, mean)) / weight
 
     def solve(self, penalty: float) -> Tensor:
         """Return the weights of the units of the least squared error plus their squared norm times the penalty."""

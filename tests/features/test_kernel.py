@@ -1,3 +1,6 @@
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +108,24 @@ def test_folds_have_their_own_spaces():
             own = task.fold == fold
             np.testing.assert_allclose(found.honest[own], alone.honest[own], atol=1e-9)
             np.testing.assert_allclose(found.honest[own], function(task.entries[own]), atol=1e-9)
+
+
+def test_folds_that_share_a_space_are_fitted_as_if_each_had_its_own():
+    task = replace(make_task(), fold=torch.arange(45) % 4)
+    shared, other = space_of(task), space_of(task, sharpness=2.0)
+    together = fit_folds(task, [shared, shared, other, shared, shared])
+    apart = fit_folds(task, [copy(space) for space in (shared, shared, other, shared, shared)])
+    np.testing.assert_allclose(together.honest, apart.honest, atol=1e-9)
+    for one, another in zip(together.functions, apart.functions, strict=True):
+        np.testing.assert_allclose(one.weight, another.weight, rtol=1e-5, atol=1e-8)
+
+
+def test_blocks_of_columns_make_up_the_whole_product(monkeypatch):
+    task = make_task()
+    whole = fit_folds(task, [space_of(task)] * 4)
+    monkeypatch.setattr(kernel_ridge, "_BLOCK", 7)
+    blocks = fit_folds(task, [space_of(task)] * 4)
+    np.testing.assert_allclose(blocks.honest, whole.honest, atol=1e-9)
 
 
 def test_the_penalty_is_that_of_the_least_honest_loss():
