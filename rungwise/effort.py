@@ -46,7 +46,8 @@ def preset(effort: str, n_rows: int, n_labels: int) -> Preset:
     """
     n_trees, n_landmarks = _sizes(effort, n_rows, n_labels)
     if effort == "low":
-        return [TreeFeatures(n_trees, "best"), TreeFeatures(n_trees, "random"), KernelFeatures(n_landmarks)], None
+        forests = [TreeFeatures(n_trees, split, breadth=2) for split in ("best", "random")]
+        return [*forests, KernelFeatures(n_landmarks)], None
     width, label_width = (512, 512) if effort == "medium" else (2048, 1024)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best", breadth=2),
@@ -67,7 +68,7 @@ def _sizes(effort: str, n_rows: int, n_labels: int) -> tuple[int, int]:
     n_landmarks = min(max(_LEAST_LANDMARKS, int(_LANDMARKS_OF_ROWS * n_rows)), _MOST_LANDMARKS)
     n_landmarks = min(n_landmarks, max(_COARSE, int(_MOST_PAIRS / n_rows)))
     if effort == "low":
-        return 55, n_landmarks // 2
+        return 40, n_landmarks // 2
     if effort == "medium" and n_rows > _MANY_ROWS:
         return 60, n_landmarks
     return (240, 3 * n_landmarks // 2) if effort == "high" or n_labels > _MANY_LABELS else (90, n_landmarks)

@@ -76,12 +76,12 @@ def test_trees_and_landmarks_suit_the_size_of_the_table():
         forest, kernel = (next(kind for kind in features if kind.name == name) for name in ("trees", "kernel"))
         return forest.n_trees, kernel.n_landmarks
 
-    assert sizes("low", 2000, 14) == (55, 500)
+    assert sizes("low", 2000, 14) == (40, 500)
     assert sizes("medium", 2000, 14) == (90, 1000)
     assert sizes("medium", 4000, 14) == (90, 1600)
     assert sizes("medium", 2000, 500) == (240, 1500)
     for many in (20, 500):
-        assert sizes("low", 25_000, many) == (55, 1000)
+        assert sizes("low", 25_000, many) == (40, 1000)
         assert sizes("medium", 25_000, many) == (60, 2000)
         assert sizes("high", 25_000, many) == (240, 3000)
         assert sizes("medium", 50_000, many) == (60, 1000)

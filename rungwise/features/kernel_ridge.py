@@ -165,12 +165,13 @@ class Space:
 
     def __init__(self, geometry: Geometry, landmarks: Tensor, sharpness: float) -> None:
         self.geometry, self.landmarks = geometry, geometry.directions(landmarks)
-        some = self.landmarks[:_MEDIAN_LANDMARKS]
-        square = 2 - 2 * some @ some.T
-        apart = square[square > _LEAST_SQUARE]
-        self.sharpness = sharpness / (apart.median() if len(apart) else square.new_ones(()))
         exact = self.landmarks.double()  # single precision could make the kernel indefinite
-        kernel = gaussian(exact, exact, self.sharpness.double())
+        square = 2 - 2 * exact @ exact.T
+        apart = square[:_MEDIAN_LANDMARKS, :_MEDIAN_LANDMARKS]
+        apart = apart[apart > _LEAST_SQUARE]
+        exact_sharpness = sharpness / (apart.median() if len(apart) else square.new_ones(()))
+        self.sharpness = exact_sharpness.to(self.landmarks)
+        kernel = torch.exp(-exact_sharpness * square)
         kernel.diagonal().add_(_JITTER)
         self.factor = torch.linalg.cholesky(kernel)
 
