@@ -8,7 +8,6 @@ from rungwise.features import (
     KernelFeatures,
     LabelFeatures,
     LearnedFeatures,
-    LinearFeatures,
     RandomFeatures,
     SparseFeatures,
     TreeFeatures,
@@ -58,7 +57,7 @@ def preset(effort: str, n_rows: int, n_labels: int) -> Preset:
         LabelFeatures(RandomFeatures(label_width)),
     ]
     if effort == "high":
-        return [*features, LinearFeatures(), LearnedFeatures(), SparseFeatures()], GateSettings()
+        return [*features, LearnedFeatures(), SparseFeatures()], GateSettings()
     # Labels that are functions of measurements cut them anywhere. Forests find where; quantiles miss it.
     return features, GateSettings(n_quantiles=0)
 

@@ -59,10 +59,10 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
         `rungwise.features`.
     effort : {"low", "medium", "high"}
-        How much "auto" tries. "low": two small forests a block, of few blocks, no gates. "medium": gates of labels and
-        of inputs of at most 16 values, forests, kernels, random features of everything and of the labels; how many
-        trees and landmarks depends on the size of the table. "high": more of each, linear, learned and sparse ones too,
-        and gates that cut measurements at quantiles; many times slower.
+        How much "auto" tries. "low": two small forests and a small kernel a block, of two blocks, no gates. "medium":
+        gates of labels and of inputs of at most 16 values, forests, kernels, random features of everything and of the
+        labels; how many trees and landmarks depends on the size of the table. "high": more of each, learned and sparse
+        ones too, and gates that cut measurements at quantiles; many times slower.
     coherent : bool
         Whether predictions keep to implications between labels: where no training row has the child without the parent,
         in so many rows that it is no accident, the parent is predicted at least as probable as the child.
@@ -74,7 +74,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
         (n_samples, n_positions, n_features) and Y (n_samples, n_positions, n_labels), and so are predictions. Another
         number of positions may be predicted for than was trained on.
     max_depth : int, at least 1, optional
-        Most blocks; fitting stops by itself when labels improve no more, or little. By default 500, and 3 for "auto" at
+        Most blocks; fitting stops by itself when labels improve no more, or little. By default 500, and 2 for "auto" at
         low effort.
     loss : {"squared", "squared_hinge", "logistic"}
         Convex loss of the label margins.

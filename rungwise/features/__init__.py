@@ -31,6 +31,8 @@ class FeatureMap(Protocol):
     """What the history calls it."""
     replaces: ClassVar[bool]
     """Whether a readout that starts from zero competes with the one on top of the estimates so far."""
+    reads_labels: ClassVar[bool]
+    """Whether the hidden layer depends on the labels: then honest readouts stand on layers that others chose."""
 
     def fit(
         self, stream: Tensor, generator: torch.Generator, objective: Any, label_entries: Tensor

@@ -19,8 +19,6 @@ from rungwise.features.opinions import Distinct, Opinions, Standing, express
 _SHARPNESS = (1.0, 3.0)
 # Landmarks and rows of the first regressions, which scales and sharpness are learned from.
 _FEW_LANDMARKS, _FEW_ROWS = 250, 1000
-# Folds of a part share their scales, and with them most of the work.
-_N_PARTS = 2
 # Slopes are taken at so many rows; for scales, of so many random sums of labels.
 _SLOPE_ROWS, _SLOPE_SUMS = 40, 10
 # A label of hardly any positives or negatives counts as if its standard deviation were this.
@@ -119,19 +117,19 @@ class KernelFeatures:
 
         variance, centre = torch.var_mean(entries, 0, correction=0)
         plain = Geometry.of(variance, centre, torch.ones_like(centre))
-        n_folds = len(grouping.folds)
-        n_parts = min(_N_PARTS, n_folds)
-        part_of = torch.arange(n_folds, device=fold.device) * n_parts // n_folds
+        # Folds of one half share their scales, and with them most of the work.
+        half_of = grouping.halves()
+        n_halves, half = half_of[-1] + 1, torch.tensor(half_of, device=fold.device)[fold]
         # Where few rows are annotated, a sample of all would often hold none of them.
         order = draw(len(entries))
-        some = replace(task, fold=part_of[fold]).select(order[task.weights[order] > 0][:_FEW_ROWS])
+        some = replace(task, fold=half).select(order[task.weights[order] > 0][:_FEW_ROWS])
         few = entries[draw(_FEW_LANDMARKS)]
-        trials = [fit_folds(some, [Space(plain, few, sharpness)] * (n_parts + 1)) for sharpness in _SHARPNESS]
+        trials = [fit_folds(some, [Space(plain, few, sharpness)] * (n_halves + 1)) for sharpness in _SHARPNESS]
         trial, sharpness = min(zip(trials, _SHARPNESS, strict=True), key=lambda pair: pair[0].loss)
         scales = _scales(trial, entries[draw(_SLOPE_ROWS)], generator)
         landmarks = entries[draw(self.n_landmarks)]
         spaces = [Space(Geometry.of(variance, centre, scale), landmarks, sharpness) for scale in scales]
-        fit = fit_folds(task, [*(spaces[part] for part in part_of.tolist()), spaces[-1]], trial.penalty)
+        fit = fit_folds(task, [*(spaces[half] for half in half_of), spaces[-1]], trial.penalty)
         layer = KernelLayer.of(fit.functions[-1], objective.loss.link).to(stream)
         spread, sample = stream.var(0, correction=0), stream[distinct.first[draw(_SLOPE_ROWS)]]
 

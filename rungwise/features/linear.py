@@ -47,6 +47,7 @@ class LinearFeatures:
 
     name: ClassVar[str] = "linear"
     replaces: ClassVar[bool] = False
+    reads_labels: ClassVar[bool] = False
 
     def fit(
         self, stream: Tensor, generator: torch.Generator, objective: Any = None, label_entries: Tensor | None = None

@@ -69,6 +69,7 @@ class LabelFeatures:
 
     name: ClassVar[str] = "labels"
     replaces: ClassVar[bool] = False
+    reads_labels: ClassVar[bool] = False
     random: RandomFeatures = field(default_factory=RandomFeatures)
 
     def fit(

@@ -92,6 +92,7 @@ class RandomFeatures:
 
     name: ClassVar[str] = "random"
     replaces: ClassVar[bool] = False
+    reads_labels: ClassVar[bool] = False
     width: int = 2048
     activation: str = "erf"
     beta: float = 0.3

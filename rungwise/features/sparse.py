@@ -149,6 +149,7 @@ class SparseFeatures:
 
     name: ClassVar[str] = "sparse"
     replaces: ClassVar[bool] = True
+    reads_labels: ClassVar[bool] = True
     fan_in: int = 3
     n_thresholds: int = 15
     width: int = 1024

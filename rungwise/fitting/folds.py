@@ -52,6 +52,11 @@ class Grouping:
         lengths = torch.tensor([rows.stop - rows.start for rows in self.folds], device=self.unit.device)
         return torch.arange(len(self.folds), device=self.unit.device).repeat_interleave(lengths)
 
+    def halves(self) -> list[int]:
+        """Return for each fold the half of the folds that it is in, 0 or 1: they share what is fitted to the others."""
+        n_folds = len(self.folds)
+        return [2 * fold // n_folds for fold in range(n_folds)]
+
     def copies(self) -> tuple[Tensor, Tensor]:
         """Return the first row of each content in each fold, (n_distinct,), in order, and the place of each row, (n,).
 

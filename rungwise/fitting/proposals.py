@@ -129,7 +129,9 @@ def _of_readouts(
         weights=objective.weights.repeat(1, len(offsets)),
         offset=torch.cat(offsets, dim=1),
     )
-    readouts = fit_readout(repeated, training.grouping.folds, penalties, solver, training.generators.solver)
+    fold_units = _fold_units(training, feature_map, objective) if feature_map.reads_labels else None
+    folds, generator = training.grouping.folds, training.generators.solver
+    readouts = fit_readout(repeated, folds, penalties, solver, generator, fold_units)
     proposals = []
     for start, offset in enumerate(offsets):
         readout = readouts.select(slice(start * len(labels), (start + 1) * len(labels)))
@@ -151,6 +153,21 @@ def _of_readouts(
             )
         )
     return proposals
+
+
+def _fold_units(training: Training, feature_map: FeatureMap, objective: Objective) -> list[Tensor] | None:
+    """Return for each fold units of layers that did not see its labels; None if there is one fold only."""
+    grouping, stream = training.grouping, training.stream
+    if len(grouping.folds) < 2:
+        return None
+    half_of, units = grouping.halves(), []
+    for half in (0, 1):
+        others = torch.tensor(half_of, device=stream.entries.device)[grouping.fold] != half
+        part = objective.select(others)
+        layer = feature_map.fit(stream.entries[others], training.generators.layers, part, stream.label_entries)
+        assert layer is not None, "features that offer a layer for all rows offer one for half of them"
+        units.append(layer(stream.entries))
+    return [units[half] for half in half_of]
 
 
 def _importance(

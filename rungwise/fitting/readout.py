@@ -34,7 +34,7 @@ class Readout:
     weight, bias : Tensor of shape (n_units, n_labels) and (n_labels,)
         Fitted on all rows.
     fold_weight, fold_bias : Tensor of shape (n_folds, n_units, n_labels) and (n_folds, n_labels)
-        Fitted without the rows of each fold.
+        Fitted without the rows of each fold; the fitted ones again where folds have hidden units of their own.
     honest_update : Tensor of shape (n, n_labels)
         For each row, the update by the readout that did not see its fold.
     penalty : Tensor of shape (n_labels,)
@@ -60,6 +60,7 @@ def fit_readout(
     penalties: Sequence[float] = PENALTIES,
     solver: str = "exact",
     generator: torch.Generator | None = None,
+    fold_units: Sequence[Tensor] | None = None,
 ) -> Readout:
     """Fit the readout of one block for all labels.
 
@@ -74,34 +75,45 @@ def fit_readout(
     solver : {"exact", "sgd"}
     generator : torch.Generator
         Used by "sgd".
+    fold_units : sequence of Tensor, optional
+        If the hidden units were chosen by labels: for each fold those that were chosen without its labels,
+        (n, n_units_of_fold). Neighbours that are the same object share their work.
 
     Raises
     ------
     FloatingPointError
         If a loss is not a finite number, or the precision is too low for every penalty.
     """
-    objective, mean, basis = _centred_and_compressed(objective)
-    row_weights = objective.weights.mean(1)
-    fold_moments = [Moments.of(objective.hidden[rows], row_weights[rows]) for rows in folds]
-    total = sum(fold_moments[1:], start=fold_moments[0])
-    solve = _Solver(objective, folds, fold_moments, total, solver, generator)
+    whole = _Solver(objective, folds, solver, generator)
+    solvers = [whole] * len(folds)
+    if fold_units is not None:
+        of_units = {
+            which: _Solver(replace(objective, hidden=units), folds, solver, generator)
+            for which, units in {id(units): units for units in fold_units}.items()
+        }
+        solvers = [of_units[id(units)] for units in fold_units]
 
-    shape = objective.n_parameters, objective.targets.shape[1]
-    n_labels = shape[1]
+    n_labels = objective.targets.shape[1]
     chosen = objective.hidden.new_full((n_labels,), math.inf)
     best_loss = objective.hidden.new_full((n_labels,), math.inf)
     honest = torch.zeros_like(objective.targets)
-    fold_parameters = objective.hidden.new_zeros(len(folds), *shape)
+    parameters = [objective.hidden.new_zeros(of_fold.objective.n_parameters, n_labels) for of_fold in solvers]
+    fold_parameters = [zeros.clone() for zeros in parameters]
     weights = objective.normalised_weights
     everything = torch.arange(n_labels, device=chosen.device)
-    parameters = torch.zeros_like(fold_parameters)
     # From the largest: each solution is a good start for the next penalty.
     for penalty in sorted(penalties, reverse=True):
-        solutions = [solve(fold, penalty, everything, start) for fold, start in enumerate(parameters)]
-        if any(solution is None for solution in solutions):
+        solutions = []
+        for fold, (of_fold, start) in enumerate(zip(solvers, parameters, strict=True)):
+            solution = of_fold(fold, penalty, everything, start)
+            if solution is None:
+                break
+            solutions.append(solution)
+        if len(solutions) < len(folds):
             continue
-        parameters = torch.stack(solutions)  # type: ignore[arg-type]
-        update = torch.cat([objective.select(rows).update(p) for rows, p in zip(folds, parameters, strict=True)])
+        parameters = solutions
+        parts = zip(solvers, folds, parameters, strict=True)
+        update = torch.cat([of_fold.objective.select(rows).update(p) for of_fold, rows, p in parts])
         loss = weighted_sum(objective.loss.value(objective.offset + update, objective.targets), weights)
         if not loss.isfinite().all():
             raise FloatingPointError(
@@ -118,25 +130,24 @@ def fit_readout(
         best_loss = torch.where(better, loss, best_loss)
         chosen[better] = penalty
         honest[:, better] = update[:, better]
-        fold_parameters[:, :, better] = parameters[:, :, better]
+        for kept, found in zip(fold_parameters, parameters, strict=True):
+            kept[:, better] = found[:, better]
 
     if best_loss.isinf().any():
         raise FloatingPointError(
             f"the hidden units are too nearly dependent for any of the penalties {tuple(penalties)} in "
             f"{best_loss.dtype}; give a larger one"
         )
-    parameters = objective.hidden.new_zeros(shape)
+    fitted = objective.hidden.new_zeros(whole.objective.n_parameters, n_labels)
+    starts = torch.stack(fold_parameters).mean(0) if fold_units is None else fitted
     for penalty in chosen.unique().tolist():
         labels = (chosen == penalty).nonzero()[:, 0]
-        solution = solve(None, penalty, labels, fold_parameters[:, :, labels].mean(0))
+        solution = whole(None, penalty, labels, starts[:, labels])
         if solution is None:  # the rows of all folds together are as well conditioned as those of all but one
             raise FloatingPointError(f"the hidden units are too nearly dependent for penalty={penalty:.1g}")
-        parameters[:, labels] = solution
-    stacked = torch.cat([fold_parameters, parameters[None]])
-    weight, bias = stacked[:, :-1], stacked[:, -1]
-    if basis is not None:
-        weight = basis @ weight
-    bias = bias - mean @ weight
+        fitted[:, labels] = solution
+    of_folds = fold_parameters if fold_units is None else [fitted] * len(folds)
+    weight, bias = whole.readouts(torch.stack([*of_folds, fitted]))
     return Readout(weight[-1], bias[-1], weight[:-1], bias[:-1], honest, chosen)
 
 
@@ -156,21 +167,17 @@ def _centred_and_compressed(objective: Objective) -> tuple[Objective, Tensor, Te
 
 
 class _Solver:
-    """Solves the objective without one of the folds, or over all rows (fold None)."""
+    """Solves the objective, over centred hidden units, without one of the folds, or over all rows (fold None)."""
 
     def __init__(
-        self,
-        objective: Objective,
-        folds: Sequence[slice],
-        fold_moments: Sequence[Moments],
-        total: Moments,
-        solver: str,
-        generator: torch.Generator | None,
+        self, objective: Objective, folds: Sequence[slice], solver: str, generator: torch.Generator | None
     ) -> None:
+        objective, self.mean, self.basis = _centred_and_compressed(objective)
+        row_weights = objective.weights.mean(1)
         self.objective = objective
         self.folds = folds
-        self.fold_moments = fold_moments
-        self.total = total
+        self.fold_moments = [Moments.of(objective.hidden[rows], row_weights[rows]) for rows in folds]
+        self.total = sum(self.fold_moments[1:], start=self.fold_moments[0])
         self.solver = solver
         self.generator = generator or torch.Generator()
         shared = bool((objective.weights == objective.weights[:, :1]).all())
@@ -199,6 +206,13 @@ class _Solver:
             slope = self.total_slope if fold is None else self.total_slope - self.fold_slopes[fold]
             return torch.cholesky_solve(-slope[:, labels] / self._divisor(moments), factor)
         return newton.minimise(objective, factor, penalty, start)
+
+    def readouts(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weights and biases for the units as they were given, of parameters (..., n_units + 1, n_labels)."""
+        weight, bias = parameters[..., :-1, :], parameters[..., -1, :]
+        if self.basis is not None:
+            weight = self.basis @ weight
+        return weight, bias - self.mean @ weight
 
     @staticmethod
     def _constant_only(objective: Objective, moments: Moments) -> Tensor:

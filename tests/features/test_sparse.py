@@ -5,8 +5,12 @@ import pytest
 import torch
 
 from rungwise.features.sparse import SparseFeatures, SparseLayer
+from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LOSSES, SquaredLoss
 from rungwise.fitting.objective import Objective
+from rungwise.fitting.proposals import make_proposals
+from rungwise.fitting.training import Training
+from rungwise.network import ResidualNetwork
 
 
 def example_layer(dtype=torch.float64):
@@ -124,3 +128,21 @@ def test_constant_entries_and_labels_without_pattern_leave_linear_units():
 def test_unusable_setting_is_named_with_its_value(name, value):
     with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, however: {name}={value!r}"):
         SparseFeatures(**{name: value})
+
+
+def test_labels_of_a_fold_choose_no_units_that_speak_about_it():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.choice([-1.0, 1.0], size=(200, 12)))
+    grouping = Grouping.apart([slice(0, 100), slice(100, 200)])
+
+    def estimates(own):
+        # The labels of the first fold are one product, those of the second another.
+        targets = torch.where(torch.arange(200) < 100, x[:, own] * x[:, own + 1], x[:, 0] * x[:, 1])[:, None]
+        network, weights = ResidualNetwork(12, 1), torch.ones_like(targets)
+        generator = torch.Generator().manual_seed(0)
+        training = Training(network, x, targets, weights, grouping, SquaredLoss(), generator, [])
+        (proposal,) = make_proposals(training, torch.arange(1), [SparseFeatures()], "exact", [1e-3])
+        return proposal.estimates[:100]
+
+    assert estimates(2).abs().max() > 0.1
+    torch.testing.assert_close(estimates(2), estimates(4), rtol=0, atol=1e-8)

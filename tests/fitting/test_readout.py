@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -238,3 +239,20 @@ def test_constants_of_balanced_labels_converge_in_single_precision():
     readout = fit_readout(objective, [slice(0, 2500), slice(2500, 5000)], penalties=[float("inf")])
     mean = targets.double().mean(0)
     torch.testing.assert_close(readout.bias.double(), torch.log((1 + mean) / (1 - mean)), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("loss", KINDS_OF_LOSS)
+@pytest.mark.parametrize("n_units", [10, 90])
+def test_folds_with_units_of_their_own_speak_as_readouts_of_these(loss, n_units):
+    problem = random_problem(loss, n_units=n_units)
+    folds = folds_of(60)
+    first, second = problem.hidden[:, :4], problem.hidden[:, 3:]
+    found = fit_readout(problem, folds, [0.1], fold_units=[first, second, second])
+    whole = fit_readout(problem, folds, [0.1])
+    torch.testing.assert_close(found.weight, whole.weight, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.bias, whole.bias, rtol=0, atol=1e-6)
+    for rows, units in zip(folds, (first, second, second), strict=True):
+        alone = fit_readout(replace(problem, hidden=units), folds, [0.1]).honest_update
+        torch.testing.assert_close(found.honest_update[rows], alone[rows], rtol=0, atol=1e-6)
+    same = fit_readout(problem, folds, fold_units=[problem.hidden] * 3)
+    torch.testing.assert_close(same.honest_update, fit_readout(problem, folds).honest_update)
