@@ -202,6 +202,7 @@ def test_layer_of_unknown_kind_cannot_be_saved(tmp_path):
     class Plain:
         name = "plain"
         replaces = False
+        reads_labels = False
 
         def fit(self, stream, generator, objective, label_entries):
             return torch.nn.Identity()
