@@ -23,6 +23,7 @@ LEARNERS = {
     "trees": {"features": "trees"},
     "kernel": {"features": "kernel"},
     "random": {"features": "random"},
+    "sparse": {"features": "sparse"},
     "low effort": {"effort": "low"},
     "medium effort": {"effort": "medium"},
 }

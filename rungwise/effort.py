@@ -28,8 +28,8 @@ _MANY_ROWS = 10_000
 _MANY_LABELS = 200
 # The more rows there are, the finer a function may be; the cost of a kernel grows with the square of its landmarks.
 _LEAST_LANDMARKS, _LANDMARKS_OF_ROWS, _MOST_LANDMARKS = 1000, 0.4, 2000
-# A kernel's values at so many pairs of a row and a landmark fill a fifth of a gigabyte. On very many rows they may fill
-# more, for fewer landmarks would be too coarse.
+# A kernel's values at so many pairs of a row and a landmark fill a fifth of a gigabyte, and a fit holds several such
+# tables. On very many rows they may fill more, for fewer landmarks would be too coarse.
 _MOST_PAIRS, _COARSE = 5e7, 600
 
 

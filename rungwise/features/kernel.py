@@ -88,8 +88,8 @@ class KernelFeatures:
     """The feature map that fits a kernel ridge regression for every block.
 
     Scales of the stream entries, the sharpness of the kernel and the penalty are the same for all labels. Scales are
-    learned for each fold without its labels. Sharpness, on a sample of rows, and penalty are two numbers, chosen by the
-    honest squared error over all folds. All of it is fitted in single precision.
+    learned for each half of the folds without its labels. Sharpness, on a sample of rows, and penalty are two numbers,
+    chosen by the honest squared error over all folds. All of it is fitted in single precision.
 
     Parameters
     ----------
@@ -119,12 +119,12 @@ class KernelFeatures:
         plain = Geometry.of(variance, centre, torch.ones_like(centre))
         # Folds of one half share their scales, and with them most of the work.
         half_of = grouping.halves()
-        n_halves, half = half_of[-1] + 1, torch.tensor(half_of, device=fold.device)[fold]
+        half_of_row = torch.tensor(half_of, device=fold.device)[fold]
         # Where few rows are annotated, a sample of all would often hold none of them.
         order = draw(len(entries))
-        some = replace(task, fold=half).select(order[task.weights[order] > 0][:_FEW_ROWS])
+        some = replace(task, fold=half_of_row).select(order[task.weights[order] > 0][:_FEW_ROWS])
         few = entries[draw(_FEW_LANDMARKS)]
-        trials = [fit_folds(some, [Space(plain, few, sharpness)] * (n_halves + 1)) for sharpness in _SHARPNESS]
+        trials = [fit_folds(some, [Space(plain, few, sharpness)] * (half_of[-1] + 2)) for sharpness in _SHARPNESS]
         trial, sharpness = min(zip(trials, _SHARPNESS, strict=True), key=lambda pair: pair[0].loss)
         scales = _scales(trial, entries[draw(_SLOPE_ROWS)], generator)
         landmarks = entries[draw(self.n_landmarks)]

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.linalg import solve_triangular
 from torch.nn.functional import normalize
 
+from rungwise._products import symmetric_product
+
 # Ridge penalties for each unit of weight, from the largest.
 PENALTIES = tuple(10 ** (-half / 2) for half in range(2, 13))
 # What landmarks that nearly coincide need on the diagonal.
@@ -23,8 +25,6 @@ _LEAST_SQUARE = 1e-6
 _MEDIAN_LANDMARKS = 500
 # Rows whose directions and kernels are computed together.
 _CHUNK = 4096
-# Columns of a symmetric product that are computed together, without most of the mirror image of those before.
-_BLOCK = 256
 
 
 def gaussian(rows: Tensor, landmarks: Tensor, sharpness: float | Tensor) -> Tensor:
@@ -258,7 +258,7 @@ class _Sums:
     units : Tensor of shape (n_landmarks,)
     labels : Tensor of shape (n_labels,)
     gram : Tensor of shape (n_landmarks, n_landmarks)
-        Of products of units; what is far above the diagonal is left out.
+        Of products of units.
     product : Tensor of shape (n_landmarks, n_labels)
         Of products of units and labels.
     """
@@ -282,9 +282,7 @@ class _Sums:
             sums.units.add_(weighted.sum(0))
             sums.labels.add_((weights * labels).sum(0))
             sums.product.add_(weighted.T @ labels)
-            for start in range(0, n_units, _BLOCK):
-                stop = start + _BLOCK
-                sums.gram[start:stop, :stop].add_(weighted[:, start:stop].T @ some[:, :stop])
+            sums.gram.add_(symmetric_product(weighted, some))
         return sums
 
     def __add__(self, other: "_Sums") -> "_Sums":
@@ -301,8 +299,9 @@ class _Regression:
         self.space, self.own_units = space, own_units
         weight = sums.weight.clamp(min=torch.finfo(own_units.dtype).tiny)
         mean = sums.labels / weight
-        self.mean = constants + mean.to(constants)
-        self.gram = (sums.gram.tril() + sums.gram.tril(-1).T) / weight
+        # Constants know the labels of all rows. Where no other row has weight, nothing is to be said.
+        self.mean = torch.where(sums.weight > 0, constants + mean.to(constants), 0.5)
+        self.gram = sums.gram / weight
         self.product = (sums.product - torch.outer(sums.units, mean)) / weight
 
     def solve(self, penalty: float) -> Tensor:

@@ -1,8 +1,8 @@
 """Opinions: features whose hidden units are estimates of the labels, fitted to the labels themselves.
 
-Random and screened units do not follow single labels, and the readout is fitted with honest updates later. Units that
-were fitted to the labels have to bring honest values for the training rows with them. They are told what they may be
-built upon: which labels are nearly certain.
+Random units do not follow labels, and screened ones are screened without those that are judged; their readout is fitted
+with honest updates later. Units that are estimates themselves have to bring honest values for the training rows with
+them. They are told what they may be built upon: which labels are nearly certain.
 """
 
 from collections.abc import Callable

@@ -9,22 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Columns in a block of `symmetric_product`: wide enough to run at the full matrix-product rate.
-_BLOCK = 512
-
-
-def symmetric_product(left: Tensor, right: Tensor) -> Tensor:
-    """Return leftᵀ right, (q, q), for factors of shape (n, q) whose product is known to be symmetric.
-
-    Only blocks on and above the diagonal are computed: n q² operations and a little more, instead of 2 n q².
-    """
-    q = left.shape[1]
-    product = left.new_empty(q, q)
-    for start in range(0, q, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        product[block, start:] = left[:, block].T @ right[:, start:]
-        product[block.stop :, block] = product[block, block.stop :].T
-    return product
+from rungwise._products import symmetric_product
 
 
 @dataclass(frozen=True)
@@ -54,14 +39,19 @@ class Moments:
     @property
     def mean_square(self) -> Tensor:
         """The mean squared norm of φ: the natural unit of a penalty."""
-        return self.gram.diagonal()[:-1].sum() / self.total
+        return self.gram.diagonal()[:-1].sum() / self.divisor
+
+    @property
+    def divisor(self) -> Tensor:
+        """The total weight, or hardly anything for that of an empty fold."""
+        return self.total.clamp(min=torch.finfo(self.total.dtype).tiny)
 
     def factor(self, curvature: float, penalty: float) -> Tensor | None:
         """Return the Cholesky factor of curvature · (mean of φ̃ φ̃ᵀ) + penalty · I, the constant not penalised.
 
         None when the penalty is below what the precision can resolve, so that the matrix is not positive definite.
         """
-        system = self.gram * (curvature / self.total)
+        system = self.gram / self.divisor * curvature
         system.diagonal()[:-1] += penalty
         # No weight at all (an empty fold): the constant is left at 0.
         system[-1, -1].clamp_(min=torch.finfo(system.dtype).eps)

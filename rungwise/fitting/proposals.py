@@ -130,6 +130,8 @@ def _of_readouts(
         offset=torch.cat(offsets, dim=1),
     )
     fold_units = _fold_units(training, feature_map, objective) if feature_map.reads_labels else None
+    if feature_map.reads_labels and fold_units is None:
+        return []
     folds, generator = training.grouping.folds, training.generators.solver
     readouts = fit_readout(repeated, folds, penalties, solver, generator, fold_units)
     proposals = []
@@ -156,16 +158,17 @@ def _of_readouts(
 
 
 def _fold_units(training: Training, feature_map: FeatureMap, objective: Objective) -> list[Tensor] | None:
-    """Return for each fold units of layers that did not see its labels; None if there is one fold only."""
+    """Return for each fold units of a layer that did not see its labels; None if the features stand aside."""
     grouping, stream = training.grouping, training.stream
-    if len(grouping.folds) < 2:
-        return None
-    half_of, units = grouping.halves(), []
+    half_of = grouping.halves()
+    half_of_row = torch.tensor(half_of, device=stream.entries.device)[grouping.fold]
+    units = []
     for half in (0, 1):
-        others = torch.tensor(half_of, device=stream.entries.device)[grouping.fold] != half
+        others = half_of_row != half
         part = objective.select(others)
         layer = feature_map.fit(stream.entries[others], training.generators.layers, part, stream.label_entries)
-        assert layer is not None, "features that offer a layer for all rows offer one for half of them"
+        if layer is None:
+            return None
         units.append(layer(stream.entries))
     return [units[half] for half in half_of]
 

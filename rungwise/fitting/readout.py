@@ -34,7 +34,7 @@ class Readout:
     weight, bias : Tensor of shape (n_units, n_labels) and (n_labels,)
         Fitted on all rows.
     fold_weight, fold_bias : Tensor of shape (n_folds, n_units, n_labels) and (n_folds, n_labels)
-        Fitted without the rows of each fold; the fitted ones again where folds have hidden units of their own.
+        Fitted without the rows of each fold.
     honest_update : Tensor of shape (n, n_labels)
         For each row, the update by the readout that did not see its fold.
     penalty : Tensor of shape (n_labels,)
@@ -77,43 +77,78 @@ def fit_readout(
         Used by "sgd".
     fold_units : sequence of Tensor, optional
         If the hidden units were chosen by labels: for each fold those that were chosen without its labels,
-        (n, n_units_of_fold). Neighbours that are the same object share their work.
+        (n, n_units_of_fold). Those that are the same object share their work.
 
     Raises
     ------
     FloatingPointError
         If a loss is not a finite number, or the precision is too low for every penalty.
     """
-    whole = _Solver(objective, folds, solver, generator)
-    solvers = [whole] * len(folds)
-    if fold_units is not None:
-        of_units = {
-            which: _Solver(replace(objective, hidden=units), folds, solver, generator)
-            for which, units in {id(units): units for units in fold_units}.items()
-        }
-        solvers = [of_units[id(units)] for units in fold_units]
 
+    def solvers_of(units: Sequence[Tensor]) -> list[_Solver]:
+        different = {id(hidden): hidden for hidden in units}
+        solvers = {
+            which: _Solver(replace(objective, hidden=hidden), folds, solver, generator)
+            for which, hidden in different.items()
+        }
+        return [solvers[id(hidden)] for hidden in units]
+
+    solvers = solvers_of([objective.hidden] * len(folds) if fold_units is None else fold_units)
+    chosen, honest, fold_parameters = _choose_penalties(objective, solvers, folds, penalties, solver)
+    asked: list[int | None] = [None]
+    if fold_units is not None:
+        # All folds again, over the units that are kept.
+        asked += range(len(folds))
+        solvers = solvers_of([objective.hidden])
+    (whole, *_) = solvers
+    parameters = objective.hidden.new_zeros(1 + len(folds), whole.objective.n_parameters, len(chosen))
+    if fold_units is None:
+        parameters[1:] = torch.stack(fold_parameters)
+    start = parameters[1:].mean(0)
+    # As ``chosen`` rounds them.
+    candidates = chosen.new_tensor(sorted(penalties)).tolist()
+    for penalty in chosen.unique().tolist():
+        labels = (chosen == penalty).nonzero()[:, 0]
+        # All rows together are as well conditioned as those of all folds but one, unless their units are others: then a
+        # larger penalty may be needed.
+        for larger in (candidate for candidate in candidates if candidate >= penalty):
+            solutions = [whole(fold, larger, labels, start[:, labels]) for fold in asked]
+            if all(solution is not None for solution in solutions):
+                break
+        else:
+            raise FloatingPointError(f"the hidden units are too nearly dependent for penalty={penalty:.1g}")
+        parameters[: len(asked), :, labels] = torch.stack(solutions)  # type: ignore[arg-type]
+        chosen[labels] = larger
+    weight, bias = whole.readouts(parameters)
+    return Readout(weight[0], bias[0], weight[1:], bias[1:], honest, chosen)
+
+
+def _choose_penalties(
+    objective: Objective,
+    solvers: Sequence["_Solver"],
+    folds: Sequence[slice],
+    penalties: Sequence[float],
+    solver: str,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Return each label's penalty, its honest updates with it, and the parameters of each fold's solver with it."""
     n_labels = objective.targets.shape[1]
     chosen = objective.hidden.new_full((n_labels,), math.inf)
     best_loss = objective.hidden.new_full((n_labels,), math.inf)
     honest = torch.zeros_like(objective.targets)
     parameters = [objective.hidden.new_zeros(of_fold.objective.n_parameters, n_labels) for of_fold in solvers]
-    fold_parameters = [zeros.clone() for zeros in parameters]
+    best_parameters = [zeros.clone() for zeros in parameters]
     weights = objective.normalised_weights
     everything = torch.arange(n_labels, device=chosen.device)
     # From the largest: each solution is a good start for the next penalty.
     for penalty in sorted(penalties, reverse=True):
-        solutions = []
-        for fold, (of_fold, start) in enumerate(zip(solvers, parameters, strict=True)):
-            solution = of_fold(fold, penalty, everything, start)
-            if solution is None:
-                break
-            solutions.append(solution)
-        if len(solutions) < len(folds):
+        starts = enumerate(zip(solvers, parameters, strict=True))
+        solutions = [of_fold(fold, penalty, everything, start) for fold, (of_fold, start) in starts]
+        resolved = [solution for solution in solutions if solution is not None]
+        if len(resolved) < len(folds):
             continue
-        parameters = solutions
+        parameters = resolved
         parts = zip(solvers, folds, parameters, strict=True)
-        update = torch.cat([of_fold.objective.select(rows).update(p) for of_fold, rows, p in parts])
+        update = torch.cat([of_fold.objective.select(rows).update(own) for of_fold, rows, own in parts])
         loss = weighted_sum(objective.loss.value(objective.offset + update, objective.targets), weights)
         if not loss.isfinite().all():
             raise FloatingPointError(
@@ -130,25 +165,15 @@ def fit_readout(
         best_loss = torch.where(better, loss, best_loss)
         chosen[better] = penalty
         honest[:, better] = update[:, better]
-        for kept, found in zip(fold_parameters, parameters, strict=True):
-            kept[:, better] = found[:, better]
+        for best, own in zip(best_parameters, parameters, strict=True):
+            best[:, better] = own[:, better]
 
     if best_loss.isinf().any():
         raise FloatingPointError(
             f"the hidden units are too nearly dependent for any of the penalties {tuple(penalties)} in "
             f"{best_loss.dtype}; give a larger one"
         )
-    fitted = objective.hidden.new_zeros(whole.objective.n_parameters, n_labels)
-    starts = torch.stack(fold_parameters).mean(0) if fold_units is None else fitted
-    for penalty in chosen.unique().tolist():
-        labels = (chosen == penalty).nonzero()[:, 0]
-        solution = whole(None, penalty, labels, starts[:, labels])
-        if solution is None:  # the rows of all folds together are as well conditioned as those of all but one
-            raise FloatingPointError(f"the hidden units are too nearly dependent for penalty={penalty:.1g}")
-        fitted[:, labels] = solution
-    of_folds = fold_parameters if fold_units is None else [fitted] * len(folds)
-    weight, bias = whole.readouts(torch.stack([*of_folds, fitted]))
-    return Readout(weight[-1], bias[-1], weight[:-1], bias[:-1], honest, chosen)
+    return chosen, honest, best_parameters
 
 
 def _centred_and_compressed(objective: Objective) -> tuple[Objective, Tensor, Tensor | None]:
@@ -204,7 +229,7 @@ class _Solver:
             return None
         if self.closed_form:
             slope = self.total_slope if fold is None else self.total_slope - self.fold_slopes[fold]
-            return torch.cholesky_solve(-slope[:, labels] / self._divisor(moments), factor)
+            return torch.cholesky_solve(-slope[:, labels] / moments.divisor, factor)
         return newton.minimise(objective, factor, penalty, start)
 
     def readouts(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,10 +254,6 @@ class _Solver:
         weights = self.objective.weights.clone()
         weights[self.folds[fold]] = 0
         return replace(self.objective, weights=weights)
-
-    @staticmethod
-    def _divisor(moments: Moments) -> Tensor:
-        return moments.total.clamp(min=torch.finfo(moments.total.dtype).tiny)
 
 
 def _typical_curvature(objective: Objective, parameters: Tensor) -> float:

@@ -120,14 +120,6 @@ def test_folds_that_share_a_space_are_fitted_as_if_each_had_its_own():
         np.testing.assert_allclose(one.weight, another.weight, rtol=1e-5, atol=1e-8)
 
 
-def test_blocks_of_columns_make_up_the_whole_product(monkeypatch):
-    task = make_task()
-    whole = fit_folds(task, [space_of(task)] * 4)
-    monkeypatch.setattr(kernel_ridge, "_BLOCK", 7)
-    blocks = fit_folds(task, [space_of(task)] * 4)
-    np.testing.assert_allclose(blocks.honest, whole.honest, atol=1e-9)
-
-
 def test_the_penalty_is_that_of_the_least_honest_loss():
     task = make_task()
     space = space_of(task)
@@ -171,6 +163,14 @@ def test_sums_over_chunks_are_those_of_all_rows(monkeypatch):
     chunked = fit_folds(task, [space_of(task)] * 4)
     np.testing.assert_allclose(chunked.honest, whole.honest, atol=1e-9)
     np.testing.assert_allclose(chunked.functions[-1].weight, whole.functions[-1].weight, atol=1e-6)
+
+
+def test_a_fold_that_alone_has_weight_is_told_nothing_of_its_labels():
+    task = make_task()
+    alone = replace(task, weights=task.weights * (task.fold == 0))
+    space = space_of(task)
+    found = fit_folds(alone, [space] * 4)
+    assert (found.honest[task.fold == 0] == 0.5).all()
 
 
 def test_sharpness_is_in_units_of_distances_between_landmarks_that_differ():

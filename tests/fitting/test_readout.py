@@ -251,8 +251,42 @@ def test_folds_with_units_of_their_own_speak_as_readouts_of_these(loss, n_units)
     whole = fit_readout(problem, folds, [0.1])
     torch.testing.assert_close(found.weight, whole.weight, rtol=0, atol=1e-6)
     torch.testing.assert_close(found.bias, whole.bias, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.fold_weight, whole.fold_weight, rtol=0, atol=1e-6)
     for rows, units in zip(folds, (first, second, second), strict=True):
         alone = fit_readout(replace(problem, hidden=units), folds, [0.1]).honest_update
         torch.testing.assert_close(found.honest_update[rows], alone[rows], rtol=0, atol=1e-6)
     same = fit_readout(problem, folds, fold_units=[problem.hidden] * 3)
     torch.testing.assert_close(same.honest_update, fit_readout(problem, folds).honest_update)
+
+
+def in_single_precision(problem):
+    names = "hidden", "targets", "weights", "offset"
+    return replace(problem, **{name: getattr(problem, name).float() for name in names})
+
+
+def test_penalties_are_those_that_were_asked_for_in_single_precision():
+    # Single precision rounds 1e-3 up and 1e-2 down.
+    for penalty in (1e-3, 1e-2):
+        found = fit_readout(in_single_precision(random_problem()), folds_of(60), [penalty])
+        exact = fit_readout(random_problem(), folds_of(60), [penalty])
+        torch.testing.assert_close(found.weight.double(), exact.weight, rtol=1e-3, atol=1e-5)
+        assert (found.penalty == torch.tensor(penalty)).all()
+
+
+def test_fitted_units_that_are_more_dependent_than_those_of_the_folds_take_a_larger_penalty():
+    single = in_single_precision(random_problem(n_units=4))
+    twice = replace(single, hidden=torch.cat([single.hidden] * 10, dim=1))
+    with pytest.raises(FloatingPointError, match="too nearly dependent"):
+        fit_readout(twice, folds_of(60), [1e-12])
+    found = fit_readout(twice, folds_of(60), [1e-12, 1e-3], fold_units=[single.hidden] * 3)
+    assert (found.penalty == torch.tensor(1e-3)).all()
+
+
+def test_a_label_with_weight_in_one_fold_only_is_left_at_zero_there():
+    problem = random_problem("logistic")
+    weights = problem.weights.clone()
+    weights[20:, 0] = 0
+    found = fit_readout(replace(problem, weights=weights), folds_of(60))
+    assert (found.honest_update[:20, 0] == 0).all()
+    one = replace(problem, targets=problem.targets[:, :1], weights=weights[:, :1], offset=problem.offset[:, :1])
+    assert (fit_readout(one, folds_of(60)).honest_update[:20] == 0).all()
