@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from rungwise.features import BlendedOpinions, FeatureMap, HonestFeatureMap, JoinedLayer
-from rungwise.fitting.blend import blend
 from rungwise.fitting.climb import FittedGate, climb
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.gate_search import GateSettings
@@ -24,7 +23,8 @@ from rungwise.fitting.objective import weighted_sum
 from rungwise.fitting.proposals import Proposal, make_proposals
 from rungwise.fitting.readout import PENALTIES
 from rungwise.fitting.training import BlockReport, Callback, Training
-from rungwise.network import LINKS, Block, ResidualNetwork
+from rungwise.fitting.voices import choose_shares
+from rungwise.network import Block, ResidualNetwork
 
 LEVEL_TOLERANCE = 0.05
 """A label counts as learned once 95 % of all that is ever gained over its frequency has been gained."""
@@ -178,7 +178,9 @@ def _add_block(
     if len(proposals) == 1 and proposals[0].kept:  # the paper's block
         share = candidates.new_tensor([[0.0], [1.0]]).expand(2, len(labels))
     else:
-        share = blend(LINKS[training.loss.link](candidates), training.targets[:, labels], training.weights[:, labels])
+        kinds = [proposal.name for proposal in proposals]
+        targets, weights = training.targets[:, labels], training.weights[:, labels]
+        share = choose_shares(candidates, kinds, targets, weights, training.grouping.unit, training.loss.link)
     estimates = torch.einsum("pj,pij->ij", share, candidates)
     loss, _ = training.loss_and_error(estimates, labels)
     loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]

@@ -1,0 +1,81 @@
+"""How loudly each kind of features speaks in a block: convex weights for each label, and perhaps one kind not at all.
+
+`blend` takes estimates as they are, and a mixture of them is likelier the surer they are. Forests and kernels are less
+sure than they could be; what is surer takes shares from them even if it knows less. What counts in the end is the blend
+once it is calibrated: a kind without which that is better, beyond what would be an accident, does not speak.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rungwise.fitting.blend import blend
+from rungwise.fitting.calibration import calibrate, choose_calibration
+from rungwise.network import LINKS
+
+# What is an accident.
+_STANDARD_ERRORS = 2.0
+# A kind speaks about all labels or none, and so many labels tell which.
+_JUDGED_LABELS = 200
+
+
+def choose_shares(
+    candidates: Tensor, kinds: Sequence[str], targets: Tensor, weights: Tensor, unit: Tensor, link: str
+) -> Tensor:
+    """Return convex weights of the candidates for each label, (n_candidates, n_labels).
+
+    Parameters
+    ----------
+    candidates : Tensor of shape (n_candidates, n, n_labels)
+        Honest estimates: those so far, which are always heard, then those of each proposal.
+    kinds : sequence of str
+        The kind of each proposal, n_candidates - 1.
+    targets : Tensor of shape (n, n_labels)
+        ±1, any value where the weight is 0.
+    weights : Tensor of shape (n, n_labels)
+        In units of one example.
+    unit : Tensor of shape (n,), int64
+        Rows of one unit are not independent.
+    link : {"clip", "tanh"}
+    """
+    read = LINKS[link](candidates)
+    rivals = sorted(set(kinds))
+    silent = None
+    if len(rivals) > 1:
+        n_labels = targets.shape[1]
+        some = torch.linspace(0, n_labels - 1, min(n_labels, _JUDGED_LABELS)).round().long().to(targets.device)
+        judge = _Judge(candidates[..., some], read[..., some], targets[:, some], weights[:, some], unit)
+        together = judge.losses(_all_but(None, kinds))
+        excess = {kind: judge.excess(together, judge.losses(_all_but(kind, kinds))) for kind in rivals}
+        loudest = max(rivals, key=excess.__getitem__)
+        silent = loudest if excess[loudest] > _STANDARD_ERRORS else None
+    heard = _all_but(silent, kinds).to(targets.device)
+    share = torch.zeros_like(candidates[:, 0])
+    share[heard] = blend(read[heard], targets, weights)
+    return share
+
+
+def _all_but(kind: str | None, kinds: Sequence[str]) -> Tensor:
+    return torch.tensor([True, *(own != kind for own in kinds)])
+
+
+class _Judge:
+    """Tells how good blends of some of the candidates are, once they are calibrated."""
+
+    def __init__(self, candidates: Tensor, read: Tensor, targets: Tensor, weights: Tensor, unit: Tensor) -> None:
+        self.candidates, self.read, self.targets, self.weights, self.unit = candidates, read, targets, weights, unit
+
+    def losses(self, heard: Tensor) -> Tensor:
+        """Return the logistic loss of the rows, summed over the labels, (n,)."""
+        share = blend(self.read[heard], self.targets, self.weights)
+        estimates = torch.einsum("pj,pij->ij", share, self.candidates[heard]).double()
+        log_odds = calibrate(estimates, choose_calibration(estimates, self.targets, self.weights))
+        signs = torch.where(self.targets > 0, 1.0, -1.0)
+        return (self.weights * torch.nn.functional.softplus(-signs * log_odds)).sum(1)
+
+    def excess(self, losses: Tensor, rival: Tensor) -> float:
+        """Return by how many of its standard errors the sum of some losses is larger than that of their rival."""
+        gain, share = losses - rival, self.weights.sum(1) / self.weights.sum()
+        apart = torch.zeros_like(gain).index_add_(0, self.unit, gain - share * gain.sum())
+        return float(gain.sum() / apart.square().sum().sqrt().clamp(min=torch.finfo(gain.dtype).tiny))
