@@ -15,7 +15,7 @@ from rungwise.fitting.calibration import calibrate, choose_calibration
 from rungwise.network import LINKS
 
 # What is an accident.
-_STANDARD_ERRORS = 2.0
+_STANDARD_ERRORS = 3.0
 # A kind speaks about all labels or none, and so many labels tell which.
 _JUDGED_LABELS = 200
 
