@@ -21,6 +21,7 @@ N_INPUTS, N_EACH, N_FRESH = 20, 5, 20_000
 GROUPS = {"linear": slice(0, 5), "majorities": slice(5, 10), "coins": slice(10, 15)}
 LEARNERS = {
     "trees": {"features": "trees"},
+    "boosted": {"features": "boosted"},
     "kernel": {"features": "kernel"},
     "random": {"features": "random"},
     "sparse": {"features": "sparse"},

@@ -36,6 +36,7 @@ class Features(StrEnum):
     KERNEL = "kernel"
     LEARNED = "learned"
     TREES = "trees"
+    BOOSTED = "boosted"
 
 
 class Effort(StrEnum):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rungwise.features import (
+    BoostedFeatures,
     FeatureMap,
     HonestFeatureMap,
     KernelFeatures,
@@ -57,7 +58,9 @@ def preset(effort: str, n_rows: int, n_labels: int) -> Preset:
         LabelFeatures(RandomFeatures(label_width)),
     ]
     if effort == "high":
-        return [*features, LearnedFeatures(), SparseFeatures()], GateSettings()
+        # A booster takes a step for every row, label and tree, one after another.
+        boosted = [BoostedFeatures()] if n_labels <= _MANY_LABELS else []
+        return [*features, *boosted, LearnedFeatures(), SparseFeatures()], GateSettings()
     # Labels that are functions of measurements cut them anywhere. Forests find where; quantiles miss it.
     return features, GateSettings(n_quantiles=0)
 

@@ -50,19 +50,19 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"auto", "random", "sparse", "linear", "kernel", "learned", "trees"} or feature map
+    features : {"auto", "random", "sparse", "linear", "kernel", "learned", "trees", "boosted"} or feature map
         What a block sees. "random": the paper's random features, and nothing else. "sparse": labels that are gates of
         few inputs and other labels are settled, one rung after another; for the labels that are left, units that see
         few entries of the stream. "linear": the stream itself. "kernel": Gaussian kernels at training rows. "learned":
-        networks of several layers. "trees": the leaves of a forest. "auto": gates, and for the labels that are left
-        each label blends several kinds of features, by honest loss. For other settings give
-        ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
+        networks of several layers. "trees": the leaves of a forest. "boosted": the leaves of boosted trees. "auto":
+        gates, and for the labels that are left each label blends several kinds of features, by honest loss. For other
+        settings give ``TreeFeatures(n_trees=...)``, ``RandomFeatures(width=...)`` or any other object like them, of
         `rungwise.features`.
     effort : {"low", "medium", "high"}
         How much "auto" tries. "low": two small forests and a small kernel a block, of two blocks, no gates. "medium":
         gates of labels and of inputs of at most 16 values, forests, kernels, random features of everything and of the
         labels; how many trees and landmarks depends on the size of the table. "high": more of each, learned and sparse
-        ones too, and gates that cut measurements at quantiles; many times slower.
+        ones too, boosted ones of at most 200 labels, and gates that cut measurements at quantiles; many times slower.
     coherent : bool
         Whether predictions keep to implications between labels: where no training row has the child without the parent,
         in so many rows that it is no accident, the parent is predicted at least as probable as the child.

@@ -64,6 +64,8 @@ def test_presets_grow():
     names = {effort: [kind.name for kind in preset(effort, 100, 5)[0]] for effort in EFFORTS}
     assert {effort: set(names[effort]) for effort in KINDS} == KINDS
     assert set(names["medium"]) < set(names["high"])
+    assert "boosted" in names["high"]
+    assert "boosted" not in [kind.name for kind in preset("high", 100, 500)[0]]
     n_trees = [sum(getattr(kind, "n_trees", 0) for kind in preset(effort, 100, 5)[0]) for effort in EFFORTS]
     assert n_trees == sorted(set(n_trees))
     assert preset("low", 100, 5)[1] is None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rungwise.features.blended import BlendedOpinions
+from rungwise.features.boosting import BoostedFeatures, BoostedLayer
 from rungwise.features.joined import JoinedLayer
 from rungwise.features.kernel import KernelFeatures, KernelLayer
 from rungwise.features.learned import LearnedFeatures
@@ -82,6 +83,7 @@ FEATURE_MAPS: dict[str, type[FeatureMap] | type[HonestFeatureMap]] = {
     "kernel": KernelFeatures,
     "learned": LearnedFeatures,
     "trees": TreeFeatures,
+    "boosted": BoostedFeatures,
 }
 LAYERS: dict[str, Any] = {
     layer.kind: layer
@@ -92,6 +94,7 @@ LAYERS: dict[str, Any] = {
         KernelLayer,
         LearnedLayer,
         TreeLayer,
+        BoostedLayer,
         SelectedLayer,
         BlendedOpinions,
         JoinedLayer,
@@ -102,6 +105,8 @@ __all__ = [
     "FEATURE_MAPS",
     "LAYERS",
     "BlendedOpinions",
+    "BoostedFeatures",
+    "BoostedLayer",
     "FeatureMap",
     "HonestFeatureMap",
     "JoinedLayer",

@@ -17,9 +17,10 @@ import torch
 from joblib import cpu_count
 from scipy import sparse
 from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
-from torch import Tensor, nn
+from torch import Tensor
 
 from rungwise._validation import check_whole
+from rungwise.features.nodes import TreeNodes, is_leaf_node, node_tensors, saved_by_splits
 from rungwise.features.opinions import Opinions, Standing, express, filled_targets
 
 # Trees of more labels are grown on random projections of them (Joly, Geurts and Wehenkel, 2014), whose squared
@@ -33,7 +34,7 @@ _IMPORTANCE_TREES = 20
 _KINDS = {"best": DecisionTreeRegressor, "random": ExtraTreeRegressor}
 
 
-class TreeLayer(nn.Module):
+class TreeLayer(TreeNodes):
     """The mean opinion of some trees about each label, in [-1, 1] (as log-odds under the link "tanh").
 
     It is the sum over the leaves, each a 0/1 unit, of a leaf's mean labels, divided by the number of trees. The means
@@ -41,38 +42,21 @@ class TreeLayer(nn.Module):
 
     Parameters
     ----------
-    root : Tensor of shape (n_trees,), int64
-        First node of each tree.
-    feature : Tensor of shape (n_nodes,), int64
-        Stream entry that an inner node asks for; -1 at a leaf.
-    threshold : Tensor of shape (n_nodes,)
-        Rows with a value of at most this go left.
-    left, right : Tensor of shape (n_nodes,), int64
-        Children; for a leaf, ``left`` is its number among the leaves.
-    start : Tensor of shape (n_leaves + 1,), int64
-        Where the entries of each leaf begin in ``label`` and ``share``.
-    label : Tensor of shape (n_entries,), int64
-    share : Tensor of shape (n_entries,)
-        Share of the leaf's examples that have the label.
+    tensors : dict of str to Tensor
+        Those of `TreeNodes`. ``start`` of shape (n_leaves + 1,), int64: where the entries of each leaf begin in
+        ``label``, (n_entries,), int64, and ``share``, (n_entries,), the share of the leaf's examples that have it.
     n_labels : int
     link : {"clip", "tanh"}
     """
 
     kind = "trees"
-    root: Tensor
-    feature: Tensor
-    threshold: Tensor
-    left: Tensor
-    right: Tensor
     start: Tensor
     label: Tensor
     share: Tensor
 
     def __init__(self, tensors: dict[str, Tensor], n_labels: int, link: str) -> None:
-        super().__init__()
+        super().__init__(tensors)
         self.n_labels, self.link = n_labels, link
-        for name, tensor in tensors.items():
-            self.register_buffer(name, tensor)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -86,26 +70,9 @@ class TreeLayer(nn.Module):
         cls, n_trees: int, n_nodes: int, n_leaves: int, n_entries: int, n_labels: int, link: str
     ) -> "TreeLayer":
         """Return a layer of zeros, to be filled by ``load_state_dict``."""
-        sizes = {"root": n_trees, "feature": n_nodes, "left": n_nodes, "right": n_nodes}
-        sizes |= {"start": n_leaves + 1, "label": n_entries}
-        tensors = {name: torch.zeros(size, dtype=torch.long) for name, size in sizes.items()}
-        return cls({**tensors, "threshold": torch.zeros(n_nodes), "share": torch.zeros(n_entries)}, n_labels, link)
-
-    def leaves(self, stream: Tensor) -> Tensor:
-        """Return the leaf that each row reaches in each tree, (n, n_trees), for a stream of shape (n, n_entries)."""
-        n_trees = len(self.root)
-        stream = stream.float()  # the precision in which the trees were grown
-        node = self.root.repeat(len(stream))
-        moving = torch.arange(len(node), device=node.device)
-        while True:
-            at = node[moving]
-            column = self.feature[at]
-            inner = column >= 0
-            if not inner.any():
-                return self.left[node].view(-1, n_trees)
-            moving, at, column = moving[inner], at[inner], column[inner]
-            values = stream[torch.div(moving, n_trees, rounding_mode="floor"), column]
-            node[moving] = torch.where(values <= self.threshold[at], self.left[at], self.right[at])
+        start, label = (torch.zeros(size, dtype=torch.long) for size in (n_leaves + 1, n_entries))
+        entries = {"start": start, "label": label, "share": torch.zeros(n_entries)}
+        return cls(cls.zeros(n_trees, n_nodes) | entries, n_labels, link)
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return an opinion about each label, (n, n_labels), for a stream of shape (n, n_entries)."""
@@ -251,52 +218,22 @@ class _Forest:
         return np.where(n_trees > 0, (asked @ self.shares).toarray() / np.maximum(n_trees, 1), self.mean)
 
     def importance(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return how much of the out-of-bag loss of some labels the splits on each entry save, (n_entries, n_some).
-
-        The out-of-bag decrease of impurity (Li, Wang, Basu, Kumbier and Yu, 2019): without the preference of the usual
-        one for entries of many values.
-        """
+        """Return how much of the out-of-bag loss of some labels the splits on each entry save, (n_entries, n_some)."""
         positives = self.positives[:, labels].toarray() - self.mean[labels]
         some = self.grown[:_IMPORTANCE_TREES]
-        saved = sum(self._saved_by_tree(grown, values, positives) for grown in some)
-        return np.maximum(saved / len(some), 0)
-
-    def _saved_by_tree(self, grown: _Grown, values: np.ndarray, positives: np.ndarray) -> np.ndarray:
-        tree, weight = grown.tree, grown.count * self.weights
-        visits = sparse.csr_array(tree.decision_path(values)).T
-        mean = (visits @ (weight[:, None] * positives)) / np.maximum(visits @ weight, 1e-300)[:, None]
-        out = visits @ (((grown.count == 0) * self.weights)[:, None] * positives)
-        parent = np.flatnonzero(tree.children_left >= 0)
         saved = np.zeros((values.shape[1], positives.shape[1]))
-        for child in (tree.children_left[parent], tree.children_right[parent]):
-            np.add.at(saved, tree.feature[parent], (mean[child] - mean[parent]) * out[child])
-        return saved
+        for grown in some:
+            drawn, left_out = grown.count * self.weights, (grown.count == 0) * self.weights
+            saved += saved_by_splits(grown.tree, values, drawn, left_out, positives)
+        return np.maximum(saved / len(some), 0)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what `TreeLayer` is made of."""
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in ("feature", "threshold", "left", "right")}
-        root, leaves, n_nodes, n_leaves = [], [], 0, 0
-        for grown in self.grown:
-            tree = grown.tree
-            is_leaf = tree.children_left < 0
-            leaf_number = n_leaves + np.cumsum(is_leaf) - 1
-            root.append(n_nodes)
-            leaves.append(is_leaf)
-            parts["feature"].append(np.where(is_leaf, -1, tree.feature))
-            parts["threshold"].append(_round_down(tree.threshold))
-            parts["left"].append(np.where(is_leaf, leaf_number, n_nodes + tree.children_left))
-            parts["right"].append(np.where(is_leaf, 0, n_nodes + tree.children_right))
-            n_nodes, n_leaves = n_nodes + tree.node_count, n_leaves + int(is_leaf.sum())
-        joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-        start = np.concatenate([[0], np.cumsum(np.diff(self.shares.indptr)[np.concatenate(leaves)])])
-        integers = {"root": np.array(root), "start": start, "label": self.shares.indices}
-        integers |= {name: joined[name] for name in ("feature", "left", "right")}
-        tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in integers.items()}
-        share = torch.from_numpy(self.shares.data.astype(np.float32))
-        return {**tensors, "threshold": torch.from_numpy(joined["threshold"]), "share": share}
-
-
-def _round_down(threshold: np.ndarray) -> np.ndarray:
-    """Return the largest single-precision numbers that do not exceed the thresholds: the same rows go left."""
-    rounded = threshold.astype(np.float32)
-    return np.where(rounded > threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+        is_leaf = np.concatenate([is_leaf_node(grown.tree) for grown in self.grown])
+        start = np.concatenate([[0], np.cumsum(np.diff(self.shares.indptr)[is_leaf])])
+        integers = {"start": start, "label": self.shares.indices}
+        return {
+            **node_tensors([grown.tree for grown in self.grown]),
+            **{name: torch.from_numpy(array.astype(np.int64)) for name, array in integers.items()},
+            "share": torch.from_numpy(self.shares.data.astype(np.float32)),
+        }

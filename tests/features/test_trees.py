@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rungwise.features import FEATURE_MAPS, LAYERS, TreeFeatures, TreeLayer, trees
+from rungwise.features import FEATURE_MAPS, LAYERS, TreeFeatures, TreeLayer, nodes, trees
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
 from rungwise.fitting.objective import Objective
@@ -82,7 +82,7 @@ def test_rows_reach_the_leaves_of_scikit_learn_at_and_beside_thresholds(splits, 
 
 def test_thresholds_are_rounded_down_to_single_precision():
     thresholds = np.array([0.1, -0.1, 1 / 3, 1.5, -2.0, 0.0])
-    rounded = trees._round_down(thresholds)
+    rounded = nodes._round_down(thresholds)
     assert rounded.dtype == np.float32
     assert (rounded <= thresholds).all()
     assert (np.nextafter(rounded, np.float32(np.inf)) > thresholds).all()
