@@ -3,13 +3,14 @@
 Where labels follow from the input, boosting (Friedman, 2001) needs fewer examples than a forest, whose leaves are
 pure but coarse. Here it is bagged: several boosters, each on a bootstrap sample of its own, of which those that did not
 draw an example speak honestly about it. A tree serves all labels at once: it is grown on random sums of their
-gradients, as many as matter (Iosipoi and Vakhrushev, 2022), and a leaf takes a Newton step for each label.
+gradients, as many as matter (Iosipoi and Vakhrushev, 2022), and a leaf takes a Newton step for each label. The gradient
+of a label that is not annotated is 0.
 """
 
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,10 +23,10 @@ from torch import Tensor
 
 from rungwise._validation import check_whole
 from rungwise.features.nodes import TreeNodes, is_leaf_node, node_tensors, saved_by_splits
-from rungwise.features.opinions import Distinct, Opinions, Standing, express
+from rungwise.features.opinions import Opinions, Standing, express
 
 # The share of a Newton step that is taken; what is added to its denominator, in examples of curvature 1; and the
-# largest step, in log-odds.
+# largest Newton step, in log-odds.
 _RATE, _RIDGE, _LARGEST_STEP = 0.3, 1.0, 4.0
 # Random sums of the labels' gradients that a tree is grown on.
 _SUMS = 8
@@ -90,7 +91,7 @@ class BoostedFeatures:
     Parameters
     ----------
     n_boosters : int, at least 2
-        Each row is left out by one of them at least, on average by more than a third.
+        Each row is left out by more than a third of them on average, and by one at least.
     n_rounds : int, at least 1
         At most so many trees for each booster: rounds end when honest losses fall no more.
     max_leaves : int, at least 2
@@ -114,46 +115,42 @@ class BoostedFeatures:
 
         None if no round makes honest losses smaller than those of the labels' frequencies.
         """
-        # Copies of a row are merged: growing a tree of few leaves depends on rounding errors, which they would bring.
-        distinct = Distinct.of(objective, grouping)
-        positives, weights = (part.cpu().double().numpy() for part in (distinct.positives, distinct.weights))
-        values, unit = stream[distinct.first].cpu().float().numpy(), grouping.unit[distinct.first].cpu().numpy()
+        examples, place = _Examples.of(stream, objective, grouping)
         seeds = torch.randint(2**31 - 1, (self.n_boosters + 1,), generator=generator).tolist()
-        counts = _draw(self.n_boosters, unit, weights, np.random.RandomState(seeds[-1]))
+        counts = _draw(self.n_boosters, examples.unit, examples.weights, np.random.RandomState(seeds[-1]))
         boosters = [
-            _Booster(values, positives, count * weights, self.max_leaves, np.random.RandomState(seed))
+            _Booster(examples, count, self.max_leaves, np.random.RandomState(seed))
             for count, seed in zip(counts, seeds[:-1], strict=True)
         ]
-        n_rounds, honest = self._boost(boosters, counts == 0, positives, weights)
+        n_rounds, honest = self._boost(boosters, examples)
         if not n_rounds:
             return None
         for booster in boosters:
             booster.keep(n_rounds)
         link = objective.loss.link
         layer = BoostedLayer(_tensors(boosters), link).to(stream.device)
+        some = boosters[:_IMPORTANCE_BOOSTERS]
 
         def importance(labels: Tensor) -> Tensor:
-            some = list(zip(boosters, counts, strict=True))[:_IMPORTANCE_BOOSTERS]
-            saved = sum(booster.saved((count == 0) * weights, labels.cpu().numpy()) for booster, count in some)
+            saved = sum(booster.saved(labels.cpu().numpy()) for booster in some)
             return torch.from_numpy(np.maximum(saved, 0)).to(stream)
 
-        probability = torch.from_numpy(expit(honest)).to(stream)[distinct.place]
-        return Opinions(layer, express(probability, link), importance)
+        return Opinions(layer, express(torch.from_numpy(expit(honest)).to(stream)[place], link), importance)
 
-    def _boost(
-        self, boosters: Sequence["_Booster"], left_out: np.ndarray, positives: np.ndarray, weights: np.ndarray
-    ) -> tuple[int, np.ndarray]:
+    def _boost(self, boosters: Sequence["_Booster"], examples: "_Examples") -> tuple[int, np.ndarray]:
         """Return after how many rounds honest losses are smallest, and the honest log-odds, (n, n_labels), then."""
+        left_out = np.stack([booster.count == 0 for booster in boosters])
         voices = left_out.sum(0)[:, None]
         constant = np.mean([booster.constant for booster in boosters], axis=0)
+        weights = examples.weights[:, None] * examples.share
 
         def judge() -> tuple[float, np.ndarray]:
-            total = np.zeros_like(positives)
+            total = np.zeros_like(weights)
             for booster, rows in zip(boosters, left_out, strict=True):
                 total[rows] += booster.log_odds[rows]
-            # Of few units all may have drawn the same: then the labels' frequencies speak.
+            # Of one or two units all boosters may have drawn the same: then the labels' frequencies speak.
             honest = np.where(voices > 0, total / np.maximum(voices, 1), constant)
-            return float(weights @ (np.logaddexp(0, honest) - positives * honest).sum(1)), honest
+            return float((weights * (np.logaddexp(0, honest) - examples.positives * honest)).sum()), honest
 
         best_round, (best_loss, best) = 0, judge()
         with ThreadPoolExecutor(cpu_count()) as pool:
@@ -167,6 +164,47 @@ class BoostedFeatures:
         return best_round, best
 
 
+@dataclass(frozen=True)
+class _Examples:
+    """The distinct training rows of each unit.
+
+    Copies of a row are merged, for which leaves are split first depends on rounding errors, which they would bring.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, n_entries), single precision
+    positives : ndarray of shape (n, n_labels)
+        Mean labels of the copies that are annotated, in [0, 1].
+    weights : ndarray of shape (n,)
+    share : ndarray of shape (n, n_labels)
+        Of the row's weight, what a label's annotations have: 0 where there are none.
+    unit : ndarray of shape (n,)
+    """
+
+    values: np.ndarray
+    positives: np.ndarray
+    weights: np.ndarray
+    share: np.ndarray
+    unit: np.ndarray
+
+    @classmethod
+    def of(cls, stream: Tensor, objective: Any, grouping: Any) -> tuple["_Examples", Tensor]:
+        """Return the examples of an `Objective`, and the place of each training row among them, (n,)."""
+        # Copies in other units stay apart, as their labels may only be told of what other units tell.
+        _, content = torch.unique(torch.stack([grouping.unit, grouping.content]), dim=1, return_inverse=True)
+        first, place = replace(grouping, content=content).copies()
+
+        def total(values: Tensor) -> np.ndarray:
+            return torch.zeros_like(values[first]).index_add_(0, place, values).cpu().double().numpy()
+
+        annotated = total(objective.weights)
+        positives = total(objective.weights * (1 + objective.targets) / 2) / np.maximum(annotated, 1e-300)
+        weights = annotated.max(1)
+        share = annotated / np.maximum(weights, 1e-300)[:, None]
+        values, unit = stream[first].cpu().float().numpy(), grouping.unit[first].cpu().numpy()
+        return cls(values, positives, weights, share, unit), place
+
+
 def _draw(n_boosters: int, unit: np.ndarray, weights: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """Return how often each booster draws each row, (n_boosters, n): a bootstrap of units.
 
@@ -176,9 +214,10 @@ def _draw(n_boosters: int, unit: np.ndarray, weights: np.ndarray, random: np.ran
     n_units, weighted = int(unit.max()) + 1, np.unique(unit[weights > 0])
     samples = weighted[random.randint(len(weighted), size=(n_boosters, len(weighted)))]
     counts = np.stack([np.bincount(sample, minlength=n_units) for sample in samples])
-    if len(weighted) > n_boosters:
-        everywhere = np.flatnonzero((counts > 0).all(0))
-        counts[random.randint(n_boosters, size=len(everywhere)), everywhere] = 0
+    for everywhere in np.flatnonzero((counts > 0).all(0)):
+        with_others = np.flatnonzero((counts > 0).sum(1) > 1)
+        if len(with_others):
+            counts[random.choice(with_others), everywhere] = 0
     return counts[:, unit]
 
 
@@ -187,53 +226,49 @@ class _Booster:
 
     Parameters
     ----------
-    values : ndarray of shape (n, n_entries), single precision
-    positives : ndarray of shape (n, n_labels)
-        Probabilities of the labels.
-    weights : ndarray of shape (n,)
-        0 for the rows that were not drawn.
+    examples : _Examples
+    count : ndarray of shape (n,)
+        How often each row was drawn.
+    max_leaves : int
+    random : RandomState
     """
 
-    def __init__(
-        self,
-        values: np.ndarray,
-        positives: np.ndarray,
-        weights: np.ndarray,
-        max_leaves: int,
-        random: np.random.RandomState,
-    ) -> None:
-        self.values, self.positives, self.weights = values, positives, weights
-        self.max_leaves, self.random = max_leaves, random
-        self.drawn = np.flatnonzero(weights)
-        mean, total = np.average(positives, axis=0, weights=weights), weights.sum()
+    def __init__(self, examples: _Examples, count: np.ndarray, max_leaves: int, random: np.random.RandomState) -> None:
+        self.examples, self.count, self.max_leaves, self.random = examples, count, max_leaves, random
+        self.drawn = np.flatnonzero(count * examples.weights)
+        self.weights = (count * examples.weights)[self.drawn]
+        own = self.weights[:, None] * examples.share[self.drawn]
         # As if half an example more had the label, and half an example more had it not.
-        self.constant = logit((mean * total + 0.5) / (total + 1))
-        self.log_odds = np.tile(self.constant, (len(values), 1))
+        self.constant = logit(((own * examples.positives[self.drawn]).sum(0) + 0.5) / (own.sum(0) + 1))
+        self.log_odds = np.tile(self.constant, (len(count), 1))
         self.trees: list[Any] = []
         self.steps: list[np.ndarray] = []
 
     def grow(self) -> None:
         """Add a tree."""
-        probability = expit(self.log_odds[self.drawn])
-        gradient, curvature = self.positives[self.drawn] - probability, probability * (1 - probability)
-        weight, outputs = self.weights[self.drawn], gradient
+        examples, drawn = self.examples, self.drawn
+        probability, share = expit(self.log_odds[drawn]), examples.share[drawn]
+        gradient, curvature = share * (examples.positives[drawn] - probability), share * probability * (1 - probability)
+        outputs = gradient
         if outputs.shape[1] > _SUMS:
             outputs = outputs @ self.random.standard_normal((outputs.shape[1], _SUMS))
-        some = np.arange(len(self.drawn))
+        some = np.arange(len(drawn))
         if len(some) > _SPLIT_ROWS:
+            # Rows are sorted by fold: the first ones would be those of some folds only.
             some = self.random.permutation(some)[:_SPLIT_ROWS]
-        n_entries = self.values.shape[1]
+        n_entries = examples.values.shape[1]
         grown = DecisionTreeRegressor(
             max_leaf_nodes=self.max_leaves,
             max_features=min(n_entries, 2 * math.isqrt(n_entries)),
             random_state=self.random.randint(2**31 - 1),
         )
         # What it would check of every tree's rows holds for all: single precision, without gaps.
-        grown.fit(self.values[self.drawn[some]], outputs[some], sample_weight=weight[some], check_input=False)
+        values, weights = examples.values[drawn[some]], self.weights[some]
+        grown.fit(values, outputs[some], sample_weight=weights, check_input=False)
         tree = grown.tree_
-        leaf = tree.apply(self.values)
-        shape = (tree.node_count, len(self.drawn))
-        members = sparse.csr_array((weight, (leaf[self.drawn], np.arange(len(self.drawn)))), shape=shape)
+        leaf = tree.apply(examples.values)
+        shape = (tree.node_count, len(drawn))
+        members = sparse.csr_array((self.weights, (leaf[drawn], np.arange(len(drawn)))), shape=shape)
         step = (members @ gradient) / (members @ curvature + _RIDGE)
         step = _RATE * np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
         self.log_odds += step[leaf]
@@ -241,28 +276,22 @@ class _Booster:
         self.steps.append(step)
 
     def keep(self, n_rounds: int) -> None:
-        """Drop the trees after the first ones."""
-        del self.trees[n_rounds:], self.steps[n_rounds:]
+        """Keep the first trees only, and grow no more."""
+        del self.trees[n_rounds:], self.steps[n_rounds:], self.log_odds
 
-    def saved(self, left_out: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return how much of the loss of some labels on rows left out the splits on each entry save.
+    def saved(self, labels: np.ndarray) -> np.ndarray:
+        """Return how much the splits on each entry save on rows that were not drawn, (n_entries, n_some).
 
-        Parameters
-        ----------
-        left_out : ndarray of shape (n,)
-            Weights of the rows that were not drawn, and 0 for the others.
-        labels : ndarray of shape (n_some,)
-
-        Returns
-        -------
-        saved : ndarray of shape (n_entries, n_some)
+        What is saved is squared error of what the trees before left unexplained of some labels.
         """
-        positives = self.positives[:, labels]
-        log_odds = np.tile(self.constant[labels], (len(self.values), 1))
-        saved = np.zeros((self.values.shape[1], len(labels)))
+        examples = self.examples
+        drawn, left_out = self.count * examples.weights, (self.count == 0) * examples.weights
+        positives, share = examples.positives[:, labels], examples.share[:, labels]
+        log_odds = np.tile(self.constant[labels], (len(positives), 1))
+        saved = np.zeros((examples.values.shape[1], len(labels)))
         for tree, step in zip(self.trees, self.steps, strict=True):
-            saved += saved_by_splits(tree, self.values, self.weights, left_out, positives - expit(log_odds))
-            log_odds += step[tree.apply(self.values)][:, labels]
+            saved += saved_by_splits(tree, examples.values, drawn, left_out, share * (positives - expit(log_odds)))
+            log_odds += step[tree.apply(examples.values)][:, labels]
         return saved
 
 

@@ -82,7 +82,7 @@ def is_leaf_node(tree: Any) -> np.ndarray:
 def saved_by_splits(
     tree: Any, values: np.ndarray, drawn: np.ndarray, left_out: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Return how much squared loss the splits on each entry save on rows that were left out, (n_entries, n_targets).
+    """Return how much squared error the splits on each entry save on rows that were left out, (n_entries, n_targets).
 
     The out-of-bag decrease of impurity (Li, Wang, Basu, Kumbier and Yu, 2019): without the preference of the usual one
     for entries of many values. Splits that tell nothing save about 0, and often less.

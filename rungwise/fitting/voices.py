@@ -14,10 +14,10 @@ from rungwise.fitting.blend import blend
 from rungwise.fitting.calibration import calibrate, choose_calibration
 from rungwise.network import LINKS
 
-# What is an accident.
-_STANDARD_ERRORS = 3.0
+# A smaller gain may be an accident, or of rounding errors: in standard errors, and as a share of the loss.
+_STANDARD_ERRORS, _LEAST_GAIN = 3.0, 1e-4
 # A kind speaks about all labels or none, and so many labels tell which.
-_JUDGED_LABELS = 200
+_JUDGED_LABELS = 50
 
 
 def choose_shares(
@@ -47,9 +47,9 @@ def choose_shares(
         some = torch.linspace(0, n_labels - 1, min(n_labels, _JUDGED_LABELS)).round().long().to(targets.device)
         judge = _Judge(candidates[..., some], read[..., some], targets[:, some], weights[:, some], unit)
         together = judge.losses(_all_but(None, kinds))
-        excess = {kind: judge.excess(together, judge.losses(_all_but(kind, kinds))) for kind in rivals}
-        loudest = max(rivals, key=excess.__getitem__)
-        silent = loudest if excess[loudest] > _STANDARD_ERRORS else None
+        gains = {kind: judge.gain(together, judge.losses(_all_but(kind, kinds))) for kind in rivals}
+        worst = max(rivals, key=gains.__getitem__)
+        silent = worst if gains[worst] > 0 else None
     heard = _all_but(silent, kinds).to(targets.device)
     share = torch.zeros_like(candidates[:, 0])
     share[heard] = blend(read[heard], targets, weights)
@@ -74,8 +74,9 @@ class _Judge:
         signs = torch.where(self.targets > 0, 1.0, -1.0)
         return (self.weights * torch.nn.functional.softplus(-signs * log_odds)).sum(1)
 
-    def excess(self, losses: Tensor, rival: Tensor) -> float:
-        """Return by how many of its standard errors the sum of some losses is larger than that of their rival."""
-        gain, share = losses - rival, self.weights.sum(1) / self.weights.sum()
-        apart = torch.zeros_like(gain).index_add_(0, self.unit, gain - share * gain.sum())
-        return float(gain.sum() / apart.square().sum().sqrt().clamp(min=torch.finfo(gain.dtype).tiny))
+    def gain(self, losses: Tensor, rival: Tensor) -> float:
+        """Return how much larger the sum of some losses is than that of their rival; 0 if that may be an accident."""
+        apart, share = losses - rival, self.weights.sum(1) / self.weights.sum()
+        gain = apart.sum()
+        spread = torch.zeros_like(apart).index_add_(0, self.unit, apart - share * gain).square().sum().sqrt()
+        return float(gain) if gain > _STANDARD_ERRORS * spread and gain > _LEAST_GAIN * losses.sum() else 0.0

@@ -7,7 +7,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from rungwise import RungwiseClassifier
 from rungwise.datasets import make_hierarchy
 from rungwise.features import FEATURE_MAPS, LAYERS, BoostedFeatures, BoostedLayer, boosting
-from rungwise.features.boosting import _Booster, _draw
+from rungwise.features.boosting import _Booster, _draw, _Examples
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
 from rungwise.fitting.objective import Objective
@@ -71,7 +71,7 @@ def test_layer_and_honest_opinions_are_means_of_the_boosters(dtype, boosters):
     np.testing.assert_allclose(opinions.layer(fresh), expected, atol=1e-5)
     assert opinions.honest.dtype == dtype
     for row in range(len(stream)):
-        honest = [said(one, stream[row : row + 1])[0] for one in boosters if one.weights[row] == 0]
+        honest = [said(one, stream[row : row + 1])[0] for one in boosters if one.count[row] == 0]
         assert len(honest) >= 1
         np.testing.assert_allclose(opinions.honest[row], 2 * expit(np.mean(honest, axis=0)) - 1, atol=1e-6)
 
@@ -86,8 +86,9 @@ def test_steps_are_newton_steps_of_the_logistic_loss(boosters):
     for tree, step in zip(booster.trees, booster.steps, strict=True):
         leaf = tree.apply(values)
         probability = expit(log_odds)
-        for node in np.unique(leaf[booster.weights > 0]):
-            own = (booster.weights * (leaf == node))[:, None]
+        drawn = booster.count * weights[:, 0].numpy()
+        for node in np.unique(leaf[drawn > 0]):
+            own = (drawn * (leaf == node))[:, None]
             gradient = (own * (positives - probability)).sum(0)
             curvature = (own * probability * (1 - probability)).sum(0)
             np.testing.assert_allclose(step[node], 0.3 * np.clip(gradient / (curvature + 1), -4, 4))
@@ -99,7 +100,8 @@ def test_one_booster_on_all_entries_learns_like_scikit_learns():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(300, 2)).astype(np.float32)
     y = (x[:, 0] * x[:, 1] + 0.3 * generator.normal(size=300) > 0).astype(float)
-    booster = _Booster(x, y[:, None], np.ones(300), 16, np.random.RandomState(0))
+    examples = _Examples(x, y[:, None], np.ones(300), np.ones((300, 1)), np.arange(300))
+    booster = _Booster(examples, np.ones(300), 16, np.random.RandomState(0))
     for _ in range(20):
         booster.grow()
     peer = GradientBoostingClassifier(n_estimators=20, learning_rate=0.3, max_leaf_nodes=16, max_depth=None).fit(x, y)
@@ -119,14 +121,32 @@ def test_the_own_label_of_a_row_does_not_move_its_opinion():
         assert not torch.equal(after.honest, before.honest)
 
 
-def test_rows_of_one_unit_are_left_out_together():
+def grouped(unit, content):
+    return Grouping([slice(0, len(unit))], torch.as_tensor(unit), torch.as_tensor(content))
+
+
+def test_labels_of_a_group_do_not_move_opinions_of_its_rows():
     stream, signs = problem()
-    unit = torch.arange(60).repeat(2)
-    before = boost(BoostedFeatures(5, 1), stream, signs, unit)
-    flipped = signs.clone()
-    flipped[3] *= -1
-    after = boost(BoostedFeatures(5, 1), stream, flipped, unit)
-    assert torch.equal(after.honest[[3, 63]], before.honest[[3, 63]])
+    group = torch.arange(60).repeat(2)
+    # Row 63, of the group of row 3, is a copy of row 10, of another group.
+    stream[63] = stream[10]
+    content = torch.arange(120)
+    content[63] = 10
+    objectives = [objective_of(stream, labels, None, None) for labels in (signs, signs.clone())]
+    objectives[1].targets[3] *= -1
+    features = BoostedFeatures(5, 1)
+    one, two = (features.fit_honest(stream, seeded(7), each, grouped(group, content), None) for each in objectives)
+    assert torch.equal(one.honest[[3, 63]], two.honest[[3, 63]])
+    assert not torch.equal(one.honest, two.honest)
+
+
+@pytest.mark.parametrize(("n_boosters", "n_units"), [(2, 3), (2, 4), (3, 4), (10, 3), (10, 11)])
+def test_few_units_leave_no_booster_empty(n_boosters, n_units):
+    for seed in range(200):
+        counts = _draw(n_boosters, np.arange(n_units), np.ones(n_units), np.random.RandomState(seed))
+        assert (counts > 0).any(1).all()
+        if n_boosters > 2:
+            assert (counts == 0).any(0).all()
 
 
 @pytest.mark.parametrize("n_boosters", [2, 3, 10])
@@ -149,7 +169,7 @@ def test_rows_without_weight_are_not_drawn():
     assert (counts[:, :5].sum(1) > 0).all()
 
 
-def test_one_unit_tells_its_frequencies():
+def test_boosting_stands_aside_if_there_is_one_unit():
     stream, signs = problem(20)
     assert boost(BoostedFeatures(3, 2), stream, signs, torch.zeros(20, dtype=torch.long)) is None
 
@@ -188,6 +208,29 @@ def test_missing_annotations_are_not_read():
     other[:40, 1] *= -1
     one, two = (boost(BoostedFeatures(4, 5), stream, labels, weights=weights) for labels in (signs, other))
     assert torch.equal(one.honest, two.honest)
+
+
+def test_labels_annotated_in_part_are_learned_from_what_is_there():
+    stream, signs = problem(1000)
+    annotated = torch.rand(signs.shape, generator=seeded(8)) > 0.6
+    some, all_of_them = (
+        boost(BoostedFeatures(5, 60), stream, signs, weights=weights) for weights in (annotated.double(), None)
+    )
+    fresh, truth = problem(4000)
+    fresh, truth = fresh[1000:], truth[1000:]
+    wrong = [((opinions.layer(fresh) > 0) != (truth > 0)).double().mean() for opinions in (some, all_of_them)]
+    assert wrong[0] < wrong[1] + 0.03
+
+
+def test_constants_and_steps_are_bounded():
+    # 40 rows without the label: half an example more has it, and half an example more has it not.
+    examples = _Examples(np.zeros((40, 1), np.float32), np.zeros((40, 1)), np.ones(40), np.ones((40, 1)), np.arange(40))
+    booster = _Booster(examples, np.ones(40), 16, np.random.RandomState(0))
+    np.testing.assert_allclose(booster.constant, np.log(0.5 / 40.5))
+    # What was sure and wrong: a Newton step would be far longer than 4.
+    booster.log_odds[:] = 20.0
+    booster.grow()
+    np.testing.assert_allclose(booster.steps[0][0], -0.3 * 4)
 
 
 def test_many_labels_share_trees():

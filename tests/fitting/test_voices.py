@@ -101,6 +101,15 @@ def test_weight_two_is_the_row_twice():
     torch.testing.assert_close(heavy, copies)
 
 
+def test_rounding_errors_silence_no_kind():
+    # Three that know everything, more or less sure: calibrated, they are equally good.
+    for n in range(30, 60):
+        signs = torch.where(torch.rand(n, 2, generator=seeded(n)) > 0.5, 1.0, -1.0).double()
+        candidates = [torch.zeros_like(signs), 0.999 * signs, 0.99 * signs, 0.9 * signs]
+        expected = blend(torch.stack(candidates), signs, torch.ones_like(signs))
+        assert torch.equal(shares(candidates, ["a", "b", "c"], signs), expected)
+
+
 def test_some_of_many_labels_decide_for_all():
     candidates, signs = sure_and_timid(0, n=100, n_labels=300)
     assert (shares(candidates, ["timid", "sure"], signs)[2] == 0).all()
