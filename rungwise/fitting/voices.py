@@ -16,8 +16,10 @@ from rungwise.network import LINKS
 
 # A smaller gain may be an accident, or of rounding errors: in standard errors, and as a share of the loss.
 _STANDARD_ERRORS, _LEAST_GAIN = 3.0, 1e-4
-# A kind speaks about all labels or none, and so many labels tell which.
-_JUDGED_LABELS = 50
+# A kind speaks about all labels or none, and so many labels and rows tell which.
+_JUDGED_LABELS, _JUDGED_ROWS = 50, 5000
+# Of two kinds both are heard: where there are no more, a fit shall be fast, and judging took a tenth of it.
+_FEWEST_RIVALS = 3
 
 
 def choose_shares(
@@ -42,10 +44,10 @@ def choose_shares(
     read = LINKS[link](candidates)
     rivals = sorted(set(kinds))
     silent = None
-    if len(rivals) > 1:
-        n_labels = targets.shape[1]
-        some = torch.linspace(0, n_labels - 1, min(n_labels, _JUDGED_LABELS)).round().long().to(targets.device)
-        judge = _Judge(candidates[..., some], read[..., some], targets[:, some], weights[:, some], unit)
+    if len(rivals) >= _FEWEST_RIVALS:
+        rows, labels = (_spread(*sizes) for sizes in ((len(unit), _JUDGED_ROWS), (targets.shape[1], _JUDGED_LABELS)))
+        every = rows[:, None], labels
+        judge = _Judge(candidates[:, *every], read[:, *every], targets[every], weights[every], unit[rows])
         together = judge.losses(_all_but(None, kinds))
         gains = {kind: judge.gain(together, judge.losses(_all_but(kind, kinds))) for kind in rivals}
         worst = max(rivals, key=gains.__getitem__)
@@ -56,6 +58,11 @@ def choose_shares(
     return share
 
 
+def _spread(n: int, most: int) -> Tensor:
+    """Return at most so many of n, at equal distances; rows are sorted by fold."""
+    return torch.linspace(0, n - 1, min(n, most), dtype=torch.double).round().long()
+
+
 def _all_but(kind: str | None, kinds: Sequence[str]) -> Tensor:
     return torch.tensor([True, *(own != kind for own in kinds)])
 
@@ -64,7 +71,9 @@ class _Judge:
     """Tells how good blends of some of the candidates are, once they are calibrated."""
 
     def __init__(self, candidates: Tensor, read: Tensor, targets: Tensor, weights: Tensor, unit: Tensor) -> None:
-        self.candidates, self.read, self.targets, self.weights, self.unit = candidates, read, targets, weights, unit
+        self.candidates, self.read, self.targets, self.weights = candidates, read, targets, weights
+        # Numbered anew, as some rows may be all that there are of their unit.
+        self.unit = torch.unique(unit, return_inverse=True)[1]
 
     def losses(self, heard: Tensor) -> Tensor:
         """Return the logistic loss of the rows, summed over the labels, (n,)."""

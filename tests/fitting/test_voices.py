@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from rungwise.fitting import voices
 from rungwise.fitting.blend import blend
 from rungwise.fitting.voices import choose_shares
 
@@ -20,6 +21,11 @@ def voice(log_odds, noise, slope, seed):
     """Return an estimate that sees the log-odds with noise, and is as sure of them as its slope."""
     seen = log_odds + noise * torch.randn(log_odds.shape, generator=seeded(seed)).double()
     return torch.tanh(slope * seen / 2)
+
+
+@pytest.fixture(autouse=True)
+def two_rivals(monkeypatch):
+    monkeypatch.setattr(voices, "_FEWEST_RIVALS", 2)
 
 
 def shares(candidates, kinds, signs, weights=None, unit=None, link="clip"):
@@ -68,6 +74,14 @@ def test_one_kind_has_no_rival():
     assert torch.equal(shares(candidates, ["trees", "trees"], signs), expected)
 
 
+def test_of_two_kinds_both_are_heard(monkeypatch):
+    monkeypatch.undo()
+    candidates, signs = sure_and_timid(0)
+    assert (shares(candidates, ["timid", "sure"], signs)[2] > 0).all()
+    third = [*candidates, candidates[1]]
+    assert (shares(third, ["timid", "sure", "other"], signs)[2] == 0).all()
+
+
 def test_log_odds_are_read_as_probabilities():
     candidates, signs = sure_and_timid(0)
     found = shares([2 * torch.atanh(one) for one in candidates], ["timid", "sure"], signs, link="tanh")
@@ -112,6 +126,12 @@ def test_rounding_errors_silence_no_kind():
 
 def test_some_of_many_labels_decide_for_all():
     candidates, signs = sure_and_timid(0, n=100, n_labels=300)
+    assert (shares(candidates, ["timid", "sure"], signs)[2] == 0).all()
+
+
+def test_some_of_many_rows_decide_for_all(monkeypatch):
+    candidates, signs = sure_and_timid(0, n=1500)
+    monkeypatch.setattr(voices, "_JUDGED_ROWS", 300)
     assert (shares(candidates, ["timid", "sure"], signs)[2] == 0).all()
 
 
