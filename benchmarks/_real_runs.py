@@ -19,7 +19,7 @@ OK, TIMED_OUT, FAILED = "ok", "timed out", "failed"
 
 def measure(data: str, learner: str, seed: int) -> dict:
     """Fit and predict once, in this process, and return scores, seconds and bytes."""
-    split = load_split(data)
+    split = load_split(data, seed)
     model = LEARNERS[learner].make(seed)
     # A linear model that has not converged after many iterations is good enough, and says so hundreds of times.
     warnings.simplefilter("ignore")

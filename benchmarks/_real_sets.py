@@ -11,6 +11,8 @@ from sklearn.datasets import make_multilabel_classification
 # Not the circuit that lies beside them: its labels are exact gates, and benchmarks.deep is about those.
 REAL_SETS = ("emotions", "yeast", "medical", "ctg", "nslkdd20", "cellcycle_FUN")
 QUICK_SETS = ("generated dense", "generated sparse")
+# After the name of a set: a third of its training rows is judged on, and nothing is seen of its test rows.
+TRAINING_ROWS = ", training rows"
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,16 @@ def use_data_folder() -> Path:
     return Path(os.environ.setdefault("RUNGWISE_DATA", str(beside)))
 
 
-def load_split(name: str) -> Split:
-    """Return a set: training and validation rows to learn from, and the standard test rows."""
+def load_split(name: str, seed: int = 0) -> Split:
+    """Return a set: training and validation rows to learn from, and the standard test rows.
+
+    With `TRAINING_ROWS` after the name, both are parts of the former, drawn by the seed.
+    """
+    if name.endswith(TRAINING_ROWS):
+        whole = load_split(name.removesuffix(TRAINING_ROWS))
+        order = np.random.default_rng(seed).permutation(len(whole.Y))
+        judged, rest = order[: len(order) // 3], order[len(order) // 3 :]
+        return Split(whole.X[rest], whole.Y[rest], whole.X[judged], whole.Y[judged])
     if name in QUICK_SETS:
         return _generated(sparse=name == "generated sparse")
     # Here, so that the process which only starts learners stays small.

@@ -1,7 +1,8 @@
 """Real multi-label sets, ours beside its peers: python -m benchmarks.real.
 
 Training and validation rows to learn from, the standard test rows to be judged on. Every learner has one setting for
-all sets; each run, a learner on a set with a seed, is a process of its own, which is ended when its time is up.
+all sets; each run, a learner on a set with a seed, is a process of its own, which is ended when its time is up. With
+--training-rows a third of the training rows is judged on instead, another one for each seed: to choose settings by.
 
 The sets are files in the folder that RUNGWISE_DATA names, else in ../shared/data beside the checkout: six of them, or
 those that --sets names. `rungwise/datasets/_local_sets.py` tells what a file holds. Runs are kept as they come, so that
@@ -19,7 +20,7 @@ from pathlib import Path
 from benchmarks._ranks import ranks_figure
 from benchmarks._real_learners import LEARNERS
 from benchmarks._real_runs import OK, RunFile, measure, run
-from benchmarks._real_sets import QUICK_SETS, REAL_SETS, use_data_folder
+from benchmarks._real_sets import QUICK_SETS, REAL_SETS, TRAINING_ROWS, use_data_folder
 from benchmarks._real_tables import markdown, means, ranks
 
 
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="so many runs of each learner on each set")
     parser.add_argument("--limit", type=float, default=1200, help="seconds after which a run is ended")
     parser.add_argument("--quick", action="store_true", help="small generated sets, one seed")
+    parser.add_argument("--training-rows", action="store_true", help="leave the test rows alone")
     parser.add_argument("--fresh", action="store_true", help="run again what has been run before")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder of real.json, .md, .png")
     parser.add_argument("--one", nargs=3, metavar=("SET", "LEARNER", "SEED"), help=argparse.SUPPRESS)
@@ -40,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
         return
     options.out.mkdir(parents=True, exist_ok=True)
     sets, without_file = (list(QUICK_SETS), []) if options.quick else _sets_with_files(options.sets)
+    if options.training_rows:
+        sets = [name + TRAINING_ROWS for name in sets]
     learners = [name for name in options.learners if LEARNERS[name].installed]
     skipped = without_file + [
         f"{name}: skipped, {LEARNERS[name].package} is not installed (pip install 'rungwise[bench]')"

@@ -22,6 +22,7 @@ from sklearn.tree import DecisionTreeRegressor
 from torch import Tensor
 
 from rungwise._validation import check_whole
+from rungwise.features.bagging import bootstrap
 from rungwise.features.nodes import TreeNodes, is_leaf_node, node_tensors, saved_by_splits
 from rungwise.features.opinions import Opinions, Standing, express
 
@@ -34,8 +35,6 @@ _SUMS = 8
 _SPLIT_ROWS = 4000
 # Boosting ends when honest losses have not fallen for so many rounds.
 _PATIENCE = 10
-# Rows that descend the trees together: their places in all trees stay in a core's cache.
-_CHUNK = 512
 # Of so many boosters the importance of the stream entries is the sum.
 _IMPORTANCE_BOOSTERS = 2
 
@@ -56,10 +55,6 @@ class BoostedLayer(TreeNodes):
     step: Tensor
     constant: Tensor
 
-    def __init__(self, tensors: dict[str, Tensor], link: str) -> None:
-        super().__init__(tensors)
-        self.link = link
-
     @property
     def config(self) -> dict[str, Any]:
         """What `from_config` needs, beside the tensors, to build this layer again."""
@@ -73,15 +68,9 @@ class BoostedLayer(TreeNodes):
         steps = {"step": torch.zeros(n_leaves, n_labels), "constant": torch.zeros(n_labels)}
         return cls(cls.zeros(n_trees, n_nodes) | steps, link)
 
-    def forward(self, stream: Tensor) -> Tensor:
-        """Return an opinion about each label, (n, n_labels), for a stream of shape (n, n_entries)."""
-        log_odds = torch.cat(
-            [
-                torch.nn.functional.embedding_bag(self.leaves(rows), self.step, mode="sum")
-                for rows in stream.split(_CHUNK)
-            ]
-        )
-        return express(torch.sigmoid(log_odds + self.constant).to(stream.dtype), self.link)
+    def probability(self, leaves: Tensor) -> Tensor:
+        """Return the probability that belongs to the sum of the leaves' steps; see `TreeNodes.probability`."""
+        return torch.sigmoid(torch.nn.functional.embedding_bag(leaves, self.step, mode="sum") + self.constant)
 
 
 @dataclass(frozen=True)
@@ -206,19 +195,18 @@ class _Examples:
 
 
 def _draw(n_boosters: int, unit: np.ndarray, weights: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """Return how often each booster draws each row, (n_boosters, n): a bootstrap of units.
+    """Return how often each booster draws each row, (n_boosters, n): bootstrap samples.
 
-    Only units of some weight are drawn: where few rows are annotated, a sample of all would often hold none of them.
-    Those that all have drawn are taken from one again, so that somebody speaks honestly about them.
+    Units that all have drawn are taken from one again, so that somebody speaks honestly about them.
     """
-    n_units, weighted = int(unit.max()) + 1, np.unique(unit[weights > 0])
-    samples = weighted[random.randint(len(weighted), size=(n_boosters, len(weighted)))]
-    counts = np.stack([np.bincount(sample, minlength=n_units) for sample in samples])
+    counts = np.stack([bootstrap(unit, weights, random) for _ in range(n_boosters)])
+    _, first, place = np.unique(unit, return_index=True, return_inverse=True)
+    counts = counts[:, first]
     for everywhere in np.flatnonzero((counts > 0).all(0)):
         with_others = np.flatnonzero((counts > 0).sum(1) > 1)
         if len(with_others):
             counts[random.choice(with_others), everywhere] = 0
-    return counts[:, unit]
+    return counts[:, place]
 
 
 class _Booster:

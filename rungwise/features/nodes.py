@@ -8,9 +8,14 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
+from rungwise.features.opinions import express
+
+# Rows that descend the trees together: their places in all trees stay in a core's cache.
+_CHUNK = 512
+
 
 class TreeNodes(nn.Module):
-    """The nodes of some trees, one tree after another.
+    """The nodes of some trees, one tree after another, whose leaves tell of labels.
 
     Parameters
     ----------
@@ -19,6 +24,7 @@ class TreeNodes(nn.Module):
         entry that an inner node asks for; -1 at a leaf. ``threshold``, (n_nodes,): rows with a value of at most this
         go left. ``left`` and ``right``, (n_nodes,), int64: children; for a leaf, ``left`` is its number among the
         leaves. And what a subclass adds.
+    link : {"clip", "tanh"}
     """
 
     root: Tensor
@@ -27,8 +33,9 @@ class TreeNodes(nn.Module):
     left: Tensor
     right: Tensor
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
+    def __init__(self, tensors: dict[str, Tensor], link: str) -> None:
         super().__init__()
+        self.link = link
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
 
@@ -38,6 +45,15 @@ class TreeNodes(nn.Module):
         sizes = {"root": n_trees, "feature": n_nodes, "left": n_nodes, "right": n_nodes}
         integers = {name: torch.zeros(size, dtype=torch.long) for name, size in sizes.items()}
         return {**integers, "threshold": torch.zeros(n_nodes)}
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return an opinion about each label, (n, n_labels), for a stream of shape (n, n_entries)."""
+        probability = torch.cat([self.probability(self.leaves(rows)) for rows in stream.split(_CHUNK)])
+        return express(probability.to(stream.dtype), self.link)
+
+    def probability(self, leaves: Tensor) -> Tensor:
+        """Return the probability of each label, (n, n_labels), for the leaves that rows reach, (n, n_trees)."""
+        raise NotImplementedError
 
     def leaves(self, stream: Tensor) -> Tensor:
         """Return the leaf that each row reaches in each tree, (n, n_trees), for a stream of shape (n, n_entries)."""

@@ -20,14 +20,13 @@ from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 from torch import Tensor
 
 from rungwise._validation import check_whole
+from rungwise.features.bagging import bootstrap
 from rungwise.features.nodes import TreeNodes, is_leaf_node, node_tensors, saved_by_splits
 from rungwise.features.opinions import Opinions, Standing, express, filled_targets
 
 # Trees of more labels are grown on random projections of them (Joly, Geurts and Wehenkel, 2014), whose squared
 # distances are nearly the same, so that growing costs no more with thousands of labels.
 _MAX_OUTPUTS = 64
-# Rows that descend the trees together: their places in all trees stay in a core's cache.
-_CHUNK = 512
 # Of so many trees the importance of the stream entries is the mean.
 _IMPORTANCE_TREES = 20
 
@@ -55,8 +54,8 @@ class TreeLayer(TreeNodes):
     share: Tensor
 
     def __init__(self, tensors: dict[str, Tensor], n_labels: int, link: str) -> None:
-        super().__init__(tensors)
-        self.n_labels, self.link = n_labels, link
+        super().__init__(tensors, link)
+        self.n_labels = n_labels
 
     @property
     def config(self) -> dict[str, Any]:
@@ -74,13 +73,8 @@ class TreeLayer(TreeNodes):
         entries = {"start": start, "label": label, "share": torch.zeros(n_entries)}
         return cls(cls.zeros(n_trees, n_nodes) | entries, n_labels, link)
 
-    def forward(self, stream: Tensor) -> Tensor:
-        """Return an opinion about each label, (n, n_labels), for a stream of shape (n, n_entries)."""
-        shares = [self._shares(self.leaves(rows)) for rows in stream.split(_CHUNK)]
-        empty = stream.new_zeros(0, self.n_labels)
-        return express((torch.cat(shares) if shares else empty).to(stream.dtype), self.link)
-
-    def _shares(self, leaves: Tensor) -> Tensor:
+    def probability(self, leaves: Tensor) -> Tensor:
+        """Return the mean of the leaves' shares; see `TreeNodes.probability`."""
         n, n_trees = leaves.shape
         first = self.start[leaves.flatten()]
         length = self.start[leaves.flatten() + 1] - first
@@ -135,10 +129,8 @@ class TreeFeatures:
         targets, row_weights = filled_targets(objective)
         positives, weights = ((1 + targets) / 2).cpu().double().numpy(), row_weights.cpu().double().numpy()
         values, unit = stream.cpu().float().numpy(), grouping.unit.cpu().numpy()
-        # Where few rows are annotated, a sample of all would often hold none of them.
-        weighted = np.unique(unit[weights > 0])
         seeds = torch.randint(2**31 - 1, (self.n_trees,), generator=generator).tolist()
-        grow = partial(self._grow, values, positives, weights, unit, weighted)
+        grow = partial(self._grow, values, positives, weights, unit)
         with ThreadPoolExecutor(cpu_count()) as pool:
             grown = list(pool.map(grow, seeds))
         forest = _Forest(grown, positives, weights)
@@ -156,12 +148,10 @@ class TreeFeatures:
         outputs: np.ndarray,
         weights: np.ndarray,
         unit: np.ndarray,
-        weighted: np.ndarray,
         seed: int,
     ) -> "_Grown":
         random = np.random.RandomState(seed)
-        sample = weighted[random.randint(len(weighted), size=len(weighted))]
-        count = np.bincount(sample, minlength=int(unit.max()) + 1)[unit]
+        count = bootstrap(unit, weights, random)
         if outputs.shape[1] > _MAX_OUTPUTS:
             outputs = outputs @ random.standard_normal((outputs.shape[1], _MAX_OUTPUTS))
         drawn = (count > 0) & (weights > 0)

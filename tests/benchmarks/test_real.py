@@ -17,7 +17,7 @@ from benchmarks._real_learners import LEARNERS
 from benchmarks._real_peers import EarlyStopping, Peer, Regressor, as_it_is, mean_of_labelsets, standardised
 from benchmarks._real_runs import FAILED, OK, TIMED_OUT, RunFile, run
 from benchmarks._real_scores import MEASURES, N_BINS, score_probabilities
-from benchmarks._real_sets import QUICK_SETS, load_split
+from benchmarks._real_sets import QUICK_SETS, TRAINING_ROWS, load_split
 from benchmarks._real_tables import means, ranks
 
 FAST = ["random forest", "logistic, one vs rest"]
@@ -154,6 +154,27 @@ def test_own_sets_are_read_from_the_folder_and_absent_ones_named(tmp_path, capsy
     [result] = json.loads((tmp_path / "real.json").read_text())["runs"]
     assert (result["set"], result["learner"], result["state"]) == ("own", name, OK)
     assert f"absent: skipped, {tmp_path} has no absent.npz" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", QUICK_SETS)
+def test_parts_of_the_training_rows_are_judged_on_instead_of_test_rows(name):
+    def rows(X, Y):
+        values = X.toarray() if hasattr(X, "toarray") else np.nan_to_num(X, nan=-1)
+        return sorted(map(tuple, np.hstack([values, Y])))
+
+    whole, *parts = load_split(name), *(load_split(name + TRAINING_ROWS, seed) for seed in (0, 1))
+    for part in parts:
+        assert len(part.Y_test) == len(whole.Y) // 3
+        assert sorted(rows(part.X, part.Y) + rows(part.X_test, part.Y_test)) == rows(whole.X, whole.Y)
+    assert rows(parts[0].X_test, parts[0].Y_test) != rows(parts[1].X_test, parts[1].Y_test)
+
+
+def test_training_rows_are_a_set_of_their_own(tmp_path):
+    command = ["--quick", "--training-rows", "--learners", "logistic, one vs rest", "--out", str(tmp_path)]
+    real.main(command)
+    content = json.loads((tmp_path / "real.json").read_text())
+    assert {run["set"] for run in content["runs"]} == {name + TRAINING_ROWS for name in QUICK_SETS}
+    assert {run["state"] for run in content["runs"]} == {OK}
 
 
 def test_run_out_of_time_says_so():

@@ -239,9 +239,9 @@ def test_no_rows(dtype):
 def test_opinions_do_not_depend_on_the_other_rows():
     stream, signs = problem()
     layer = grow(TreeFeatures(10), stream, signs).layer
-    many = torch.randn(2 * trees._CHUNK + 3, 5, generator=seeded(3), dtype=torch.float64)
+    many = torch.randn(2 * nodes._CHUNK + 3, 5, generator=seeded(3), dtype=torch.float64)
     together = layer(many)
-    for row in [0, trees._CHUNK - 1, trees._CHUNK, 2 * trees._CHUNK + 2]:
+    for row in [0, nodes._CHUNK - 1, nodes._CHUNK, 2 * nodes._CHUNK + 2]:
         assert together[row].tolist() == pytest.approx(layer(many[row : row + 1])[0].tolist(), abs=1e-6)
 
 
