@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rungwise._products import symmetric_product
 from rungwise.fitting import dual, newton, sgd
 from rungwise.fitting.gram import Moments
 from rungwise.fitting.objective import Objective, normalise, weighted_sum
@@ -211,14 +212,15 @@ class _Solver:
             slope = objective.weights * objective.loss.slope(objective.offset, objective.targets)
             self.fold_slopes = [objective.select(rows).adjoint(slope[rows]) for rows in folds]
             self.total_slope = sum(self.fold_slopes[1:], start=self.fold_slopes[0])
-        self.by_duals = objective.loss.is_quadratic and not shared and dual.is_worth_while(objective)
+        closed_forms = objective.loss.is_quadratic and not shared and solver == "exact"
+        self.by_duals = closed_forms and dual.is_worth_while(objective)
         if self.by_duals:
-            self.kernel = objective.hidden @ objective.hidden.T
+            self.kernel = symmetric_product(objective.hidden.T, objective.hidden.T)
 
     def __call__(self, fold: int | None, penalty: float, labels: Tensor, start: Tensor) -> Tensor | None:
         """Return the parameters of some labels, (n_units + 1, n_some); None if the penalty is below the precision.
 
-        Newton's method begins at ``start``, of the same shape.
+        Newton's method begins at ``start``, of the same shape, or at what duals say if that is nearer.
         """
         moments = self.total if fold is None else self.total - self.fold_moments[fold]
         objective = self._without(fold).select_labels(labels)
@@ -234,8 +236,9 @@ class _Solver:
             slope = self.total_slope if fold is None else self.total_slope - self.fold_slopes[fold]
             return torch.cholesky_solve(-slope[:, labels] / moments.divisor, factor)
         if self.by_duals:
-            found = dual.minimise(objective, self.kernel, penalty)
-            start = torch.where(found.isfinite().all(0), found, start)
+            solution = dual.minimise(objective, self.kernel, penalty)
+            left, left_at_start = (objective.gradient(at, penalty).norm(dim=0) for at in (solution, start))
+            start = torch.where(left < left_at_start, solution, start)
         return newton.minimise(objective, factor, penalty, start)
 
     def readouts(self, parameters: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from rungwise.fitting import dual
+from rungwise.fitting import dual, newton
 from rungwise.fitting.losses import SquaredLoss
 from rungwise.fitting.objective import Objective
 from rungwise.fitting.readout import fit_readout
@@ -53,10 +53,12 @@ def test_what_stands_where_nothing_is_annotated_does_not_matter():
     torch.testing.assert_close(dual.minimise(objective, kernel(objective), 1e-3), expected)
 
 
-def test_labels_solved_in_parts_are_the_same(monkeypatch):
+@pytest.mark.parametrize(("name", "most"), [("_LABELS_AT_ONCE", 1), ("_LABELS_AT_ONCE", 3), ("_MOST_ENTRIES", 1)])
+def test_labels_solved_in_parts_are_the_same(monkeypatch, name, most):
     objective = problem()
+    objective.weights[10:, 2] = 0  # labels of very different numbers of rows
     expected = dual.minimise(objective, kernel(objective), 1e-3)
-    monkeypatch.setattr(dual, "_ENTRIES", 1)
+    monkeypatch.setattr(dual, name, most)
     torch.testing.assert_close(dual.minimise(objective, kernel(objective), 1e-3), expected)
 
 
@@ -69,24 +71,44 @@ def test_a_label_of_no_row_keeps_its_estimates(nothing):
     torch.testing.assert_close(dual.minimise(objective, kernel(objective), 1e-3), expected)
 
 
-def test_a_singular_system_is_not_finite():
+def test_single_precision():
     objective = problem()
-    objective.hidden[:] = objective.hidden[0]  # of rank 1 but for rounding
-    assert not dual.minimise(objective, kernel(objective), 0.0).isfinite().any()
+    expected = dual.minimise(objective, kernel(objective), 1e-2)
+    single = Objective(objective.loss, *(value.float() for value in list(vars(objective).values())[1:]))
+    found = dual.minimise(single, kernel(single), 1e-2)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_readouts_are_those_of_newton_s_method(monkeypatch):
+def readouts(objective):
+    """Return the weights of readouts at one penalty."""
+    return fit_readout(objective, [slice(0, 100), slice(100, 200)], penalties=[1e-3]).weight
+
+
+def test_readouts_need_no_step_of_newton_s_method_after_duals(monkeypatch):
     objective = problem(n=200, n_units=40, share=0.3)
-    folds = [slice(0, 100), slice(100, 200)]
-    assert dual.is_worth_while(objective)
-    by_duals = fit_readout(objective, folds)
-    monkeypatch.setattr(dual, "is_worth_while", lambda objective: False)
-    by_newton = fit_readout(objective, folds)
-    for name, value in vars(by_newton).items():
-        if isinstance(value, torch.Tensor):
-            torch.testing.assert_close(getattr(by_duals, name), value, rtol=1e-3, atol=1e-4)
+    with monkeypatch.context() as patched:
+        patched.setattr(dual, "is_worth_while", lambda objective: False)
+        expected = readouts(objective)
+    monkeypatch.setattr(newton, "_newton_step", None)
+    torch.testing.assert_close(readouts(objective), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("nonsense", [float("nan"), 1e6])
+def test_duals_that_went_wrong_are_not_used(monkeypatch, nonsense):
+    objective = problem(n=200, n_units=40, share=0.3)
+    expected = readouts(objective)
+    monkeypatch.setattr(dual, "minimise", lambda objective, *_: torch.full((41, 4), nonsense, dtype=torch.float64))
+    torch.testing.assert_close(readouts(objective), expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("n", "share", "expected"), [(400, 0.2, True), (400, 1.0, False), (5000, 0.001, False)])
 def test_they_are_for_labels_of_few_rows(n, share, expected):
     assert dual.is_worth_while(problem(n=n, share=share)) == expected
+
+
+def test_one_label_of_all_rows_among_many_of_few_does_not_matter():
+    objective = problem(n=400, share=0.05)
+    objective.weights[:, 0] = 1
+    assert not dual.is_worth_while(objective)
+    assert dual.is_worth_while(objective.select_labels(torch.tensor([0, *[1] * 99])))
