@@ -11,8 +11,8 @@ from rungwise.fitting.objective import Objective
 
 # Products of all pairs of so many rows take a tenth of a gigabyte.
 _MOST_ROWS = 4000
-# Systems of m rows are worth while if the mean of m³ is at most so many times n · n_units: measured on tables of 300 to
-# 1,700 rows whose annotations are missing at random.
+# Systems of m rows are worth while if the mean of m³ is at most so many times n · n_units: in benchmarks/duals.py, on
+# tables of 300 to 4,000 rows whose annotations are missing at random, they were faster wherever this says so.
 _MOST_PASSES = 100
 # Systems are solved together, of labels with about as many rows: so many, of no more than so many entries.
 _LABELS_AT_ONCE, _MOST_ENTRIES = 16, 2**24

@@ -6,6 +6,7 @@ inverse of the Hessian, and the first step is the ridge solution in closed form.
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -101,7 +102,7 @@ def _newton_step(objective: Objective, factor: Tensor, penalty: float, parameter
     return parameters + size * direction
 
 
-def _conjugate_gradients(hessian, right_side: Tensor, factor: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+def _conjugate_gradients(hessian: Callable[[Tensor], Tensor], right_side: Tensor, factor: Tensor) -> Tensor:
     """Return approximate solutions of hessian(d) = right_side, a column for each label."""
     solution = torch.zeros_like(right_side)
     residual = right_side.clone()

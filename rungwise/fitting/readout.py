@@ -113,12 +113,13 @@ def fit_readout(
         # All rows together are as well conditioned as those of all folds but one, unless their units are others: then a
         # larger penalty may be needed.
         for larger in (candidate for candidate in candidates if candidate >= penalty):
-            solutions = [whole(fold, larger, labels, start[:, labels]) for fold in asked]
-            if all(solution is not None for solution in solutions):
+            tried = (whole(fold, larger, labels, start[:, labels]) for fold in asked)
+            solutions = [solution for solution in tried if solution is not None]
+            if len(solutions) == len(asked):
                 break
         else:
             raise FloatingPointError(f"the hidden units are too nearly dependent for penalty={penalty:.1g}")
-        parameters[: len(asked), :, labels] = torch.stack(solutions)  # type: ignore[arg-type]
+        parameters[: len(asked), :, labels] = torch.stack(solutions)
         chosen[labels] = larger
     weight, bias = whole.readouts(parameters)
     return Readout(weight[0], bias[0], weight[1:], bias[1:], honest, chosen)
@@ -207,13 +208,13 @@ class _Solver:
         self.solver = solver
         self.generator = generator or torch.Generator()
         shared = bool((objective.weights == objective.weights[:, :1]).all())
-        self.closed_form = objective.loss.is_quadratic and shared and solver == "exact"
+        is_linear = objective.loss.is_quadratic and solver == "exact"
+        self.closed_form = is_linear and shared
         if self.closed_form:
             slope = objective.weights * objective.loss.slope(objective.offset, objective.targets)
             self.fold_slopes = [objective.select(rows).adjoint(slope[rows]) for rows in folds]
             self.total_slope = sum(self.fold_slopes[1:], start=self.fold_slopes[0])
-        closed_forms = objective.loss.is_quadratic and not shared and solver == "exact"
-        self.by_duals = closed_forms and dual.is_worth_while(objective)
+        self.by_duals = is_linear and not shared and dual.is_worth_while(objective)
         if self.by_duals:
             self.kernel = symmetric_product(objective.hidden.T, objective.hidden.T)
 
