@@ -12,7 +12,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rungwise.features import FeatureMap, HonestFeatureMap
-from rungwise.fitting.calibration import calibrate, choose_calibration
+from rungwise.fitting.calibration import calibrate, fit_calibration
 from rungwise.fitting.coherence import make_coherent
 from rungwise.fitting.folds import sort_into_folds
 from rungwise.fitting.implications import find_implications
@@ -253,7 +253,7 @@ class RungwiseClassifier(ClassifierMixin, BaseEstimator):
             )
         self.network_ = fitted.network.to(device=device, dtype=dtype)
         self.n_blocks_ = len(fitted.reports)
-        self.calibration_ = choose_calibration(fitted.estimates, signs, weights).cpu().numpy()
+        self.calibration_ = fit_calibration(fitted.estimates, signs, weights, settings.loss.link).cpu().numpy()
         honest = calibrate(fitted.estimates, torch.from_numpy(self.calibration_).to(fitted.estimates.device))
         self._label_sets = find_label_sets(honest, signs, weights, grouping.unit.to(device))
         self._implications = np.empty((0, 2), dtype=np.int64)

@@ -180,6 +180,16 @@ def test_file_of_before_each_label_set_had_a_surplus_is_read(tmp_path):
     np.testing.assert_array_equal(rungwise.load(tmp_path / "again").predict(X), loaded.predict(X))
 
 
+def test_file_of_before_bends_were_chosen_is_read(fitted, path):
+    clf, X = fitted
+    before = clf.calibration_.copy()
+    before[2] = 1
+    rewrite(path, lambda description: None, without=["calibration"], adding={"calibration": torch.from_numpy(before)})
+    loaded = rungwise.load(path)
+    assert (loaded.calibration_[2] == 0.98).all()
+    assert np.isfinite(loaded.decision_function(X)).all()
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" * 50, b"\x80\x04\x95" * 30, b'{"a": 1}' * 20])
 def test_foreign_file_is_refused(tmp_path, content):
     (tmp_path / "m").write_bytes(content)

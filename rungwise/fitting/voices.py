@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from rungwise.fitting.blend import blend
-from rungwise.fitting.calibration import calibrate, choose_calibration
+from rungwise.fitting.calibration import calibrate, fit_calibration
 from rungwise.network import LINKS
 
-# A smaller gain may be an accident, or of rounding errors: in standard errors, and as a share of the loss.
-_STANDARD_ERRORS, _LEAST_GAIN = 3.0, 1e-4
+# A smaller gain may be an accident, or be of the priors of slopes: in standard errors, and in nats of all examples.
+_STANDARD_ERRORS, _LEAST_GAIN = 3.0, 1.0
 # A kind speaks about all labels or none, and so many labels and rows tell which.
 _JUDGED_LABELS, _JUDGED_ROWS = 50, 5000
 # Of two kinds both are heard: where there are no more, a fit shall be fast, and judging took a tenth of it.
@@ -47,7 +47,7 @@ def choose_shares(
     if len(rivals) >= _FEWEST_RIVALS:
         rows, labels = (_spread(*sizes) for sizes in ((len(unit), _JUDGED_ROWS), (targets.shape[1], _JUDGED_LABELS)))
         every = rows[:, None], labels
-        judge = _Judge(candidates[:, *every], read[:, *every], targets[every], weights[every], unit[rows])
+        judge = _Judge(candidates[:, *every], read[:, *every], targets[every], weights[every], unit[rows], link)
         together = judge.losses(_all_but(None, kinds))
         gains = {kind: judge.gain(together, judge.losses(_all_but(kind, kinds))) for kind in rivals}
         worst = max(rivals, key=gains.__getitem__)
@@ -70,8 +70,11 @@ def _all_but(kind: str | None, kinds: Sequence[str]) -> Tensor:
 class _Judge:
     """Tells how good blends of some of the candidates are, once they are calibrated."""
 
-    def __init__(self, candidates: Tensor, read: Tensor, targets: Tensor, weights: Tensor, unit: Tensor) -> None:
+    def __init__(
+        self, candidates: Tensor, read: Tensor, targets: Tensor, weights: Tensor, unit: Tensor, link: str
+    ) -> None:
         self.candidates, self.read, self.targets, self.weights = candidates, read, targets, weights
+        self.link = link
         # Numbered anew, as some rows may be all that there are of their unit.
         self.unit = torch.unique(unit, return_inverse=True)[1]
 
@@ -79,7 +82,7 @@ class _Judge:
         """Return the logistic loss of the rows, summed over the labels, (n,)."""
         share = blend(self.read[heard], self.targets, self.weights)
         estimates = torch.einsum("pj,pij->ij", share, self.candidates[heard]).double()
-        log_odds = calibrate(estimates, choose_calibration(estimates, self.targets, self.weights))
+        log_odds = calibrate(estimates, fit_calibration(estimates, self.targets, self.weights, self.link))
         signs = torch.where(self.targets > 0, 1.0, -1.0)
         return (self.weights * torch.nn.functional.softplus(-signs * log_odds)).sum(1)
 
@@ -88,4 +91,4 @@ class _Judge:
         apart, share = losses - rival, self.weights.sum(1) / self.weights.sum()
         gain = apart.sum()
         spread = torch.zeros_like(apart).index_add_(0, self.unit, apart - share * gain).square().sum().sqrt()
-        return float(gain) if gain > _STANDARD_ERRORS * spread and gain > _LEAST_GAIN * losses.sum() else 0.0
+        return float(gain) if gain > _STANDARD_ERRORS * spread and gain > _LEAST_GAIN else 0.0

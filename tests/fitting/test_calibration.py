@@ -1,153 +1,228 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
 
-from rungwise.fitting.calibration import calibrate, choose_calibration, fit_calibration
+from rungwise.fitting.calibration import calibrate, fit_calibration, stretch
 
 
-def noisy_scores(n=200, n_labels=3, seed=0):
+def noisy_estimates(n=200, n_labels=3, seed=0):
+    """Estimates in [-1, 1], signs that are likelier the more they say so, and weights of which some are 0."""
     generator = torch.Generator().manual_seed(seed)
-    scores = torch.randn(n, n_labels, generator=generator, dtype=torch.float64)
-    noise = torch.randn(n, n_labels, generator=generator, dtype=torch.float64)
+    log_odds = torch.randn(n, n_labels, generator=generator, dtype=torch.float64)
+    noise = torch.logit(torch.rand(n, n_labels, generator=generator, dtype=torch.float64))
     weights = torch.rand(n, n_labels, generator=generator, dtype=torch.float64).round(decimals=1)
-    return scores, (scores + noise + 0.3).sign(), weights
+    return torch.tanh(log_odds / 2), (1.5 * log_odds + noise + 0.3).sign(), weights
 
 
-def test_calibration_is_logistic_regression_on_smoothed_targets():
-    scores, targets, weights = noisy_scores()
-    slope, intercept = fit_calibration(scores, targets, weights)
+def rarely_positive(n=400, n_labels=30, seed=0):
+    """Probabilities as estimates, at most a fiftieth but those of the first label, and labels drawn from them."""
+    generator = torch.Generator().manual_seed(seed)
+    probability = torch.rand(n, n_labels, generator=generator, dtype=torch.float64) ** 3 / 50
+    probability[:, 0] = torch.rand(n, generator=generator, dtype=torch.float64)
+    drawn = torch.rand(n, n_labels, generator=generator, dtype=torch.float64) < probability
+    return 2 * probability - 1, torch.where(drawn, 1.0, -1.0).double()
+
+
+def likeliest(scores, positive, weights):
+    """SciPy's likeliest a and b of sigmoid(a s + b) under the priors, and how unlikely each label's are."""
+    n_labels = scores.shape[1]
+
+    def losses(theta):
+        a, b, common = theta[:n_labels], theta[n_labels:-1], theta[-1]
+        log_odds = a * scores + b
+        unlikeliness = (weights * (np.logaddexp(0, log_odds) - positive * log_odds)).sum(0)
+        return unlikeliness + (9 * (a - common) ** 2 + b**2 / 9) / 2
+
+    start = np.repeat([1.0, 0.0, 1.0], [n_labels, n_labels, 1])
+    found = minimize(lambda theta: losses(theta).sum() + (theta[-1] - 1) ** 2 / 2, start, options={"gtol": 1e-5}).x
+    return found[:n_labels], found[n_labels:-1], losses(found)
+
+
+def bent(estimates, bend):
+    within = np.clip(estimates, -1, 1)
+    inner = np.clip(within, -bend, bend)
+    return 2 * np.arctanh(inner) + 2 / (1 - bend**2) * (within - inner) + 2 * (estimates - within)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slopes_and_intercepts_of_log_odds_are_the_likeliest(seed):
+    estimates, targets, weights = noisy_estimates(seed=seed)
+    scores = torch.atanh(estimates)
+    slope, intercept, bend = fit_calibration(scores, targets, weights, "tanh")
+    expected = likeliest(scores.numpy(), (targets > 0).numpy(), weights.numpy())
+    np.testing.assert_allclose(slope, expected[0], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(intercept, expected[1], rtol=0, atol=1e-4)
+    assert (bend == 0).all()
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_bend_is_the_likeliest_of_all_labels_together_or_a_clearly_likelier_one_of_a_label(scale, seed):
+    estimates, targets, weights = noisy_estimates(n=400, seed=seed)
+    estimates[:, 0] *= scale
+    slope, intercept, bend = fit_calibration(estimates, targets, weights, "clip")
+    positive, bends = (targets > 0).numpy(), (0.3, 0.7, 0.9, 0.98)
+    fits = [likeliest(bent(estimates.numpy(), at), positive, weights.numpy()) for at in bends]
+    total = np.array([loss.sum() for _, _, loss in fits])
+    together = 0
+    for at in range(4):
+        together = at if total[at] < total[together] - 1 else together
     for j in range(3):
-        s, w, positive = scores[:, [j]].numpy(), weights[:, j].numpy(), targets[:, j].numpy() > 0
-        n_positive, n_negative = w[positive].sum(), w[~positive].sum()
-        smoothed = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
-        # A soft target is a row of each class, weighted by its share.
-        model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
-        model.fit(np.vstack([s, s]), np.repeat([1, 0], len(s)), sample_weight=np.r_[w * smoothed, w * (1 - smoothed)])
-        assert slope[j].item() == pytest.approx(model.coef_.item(), rel=1e-4)
-        assert intercept[j].item() == pytest.approx(model.intercept_.item(), abs=1e-4)
+        loss = np.array([fit[2][j] for fit in fits])
+        best = loss.argmin() if loss.min() < loss[together] - 1 else together
+        assert bend[j] == bends[best]
+        assert slope[j].item() == pytest.approx(fits[best][0][j], abs=1e-4)
+        assert intercept[j].item() == pytest.approx(fits[best][1][j], abs=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_slopes_are_never_negative_and_backward_scores_give_the_frequency(seed):
-    scores, targets, weights = noisy_scores(seed=seed)
-    slope, intercept = fit_calibration(-scores, targets, weights)
-    positive, negative = (weights * (targets > 0)).sum(0), (weights * (targets < 0)).sum(0)
-    assert (slope == 0).all()
-    torch.testing.assert_close(intercept, ((positive + 1) / (negative + 1)).log())
-    assert (fit_calibration(scores, targets, weights)[0] > 0).all()
-
-
-def test_constant_scores_give_the_frequency():
-    _, targets, weights = noisy_scores()
-    slope, intercept = fit_calibration(torch.zeros_like(targets), targets, weights)
-    positive, negative = (weights * (targets > 0)).sum(0), (weights * (targets < 0)).sum(0)
-    frequency = torch.sigmoid(intercept)
-    torch.testing.assert_close(frequency, positive / (positive + negative), rtol=0, atol=0.02)
-    assert slope.isfinite().all()
-
-
-def test_scores_that_vary_by_rounding_errors_alone_give_the_frequency():
-    scores, targets, weights = noisy_scores()
-    slope, intercept = fit_calibration(0.3 + 1e-7 * scores, targets, weights)
-    assert (slope == 0).all()
-    torch.testing.assert_close(intercept, fit_calibration(torch.zeros_like(scores), targets, weights)[1])
-    assert (choose_calibration(0.3 - 1e-7 * scores, targets, weights)[0] == 0).all()
-
-
-@pytest.mark.parametrize("scale", [1e-4, 1e4])
-def test_calibration_is_as_exact_of_scores_that_vary_little(scale):
-    scores, targets, weights = noisy_scores()
-    slope, intercept = fit_calibration(scores, targets, weights)
-    scaled_slope, scaled_intercept = fit_calibration(0.5 + scale * scores, targets, weights)
-    torch.testing.assert_close(scaled_slope * scale, slope, rtol=1e-6, atol=0)
-    torch.testing.assert_close(scaled_intercept + 0.5 * scaled_slope, intercept, rtol=0, atol=1e-6)
-
-
-def test_label_without_errors_has_finite_log_odds_of_the_right_sign():
-    targets = torch.tensor([1.0, -1.0] * 50).double()[:, None]
-    slope, intercept = fit_calibration(targets, targets, torch.ones_like(targets))
-    log_odds = slope * targets + intercept
-    assert log_odds.isfinite().all()
-    # Smoothed targets: 51/52 and 1/52.
-    torch.testing.assert_close(
-        torch.sigmoid(log_odds)[:2, 0], torch.tensor([51 / 52, 1 / 52]).double(), rtol=0, atol=1e-6
-    )
-
-
-def test_scale_of_scores_does_not_matter():
-    scores, targets, weights = noisy_scores()
-    slope, intercept = fit_calibration(scores, targets, weights)
-    scaled_slope, scaled_intercept = fit_calibration(100 * scores, targets, weights)
-    torch.testing.assert_close(scaled_slope * 100, slope, rtol=1e-5, atol=0)
-    torch.testing.assert_close(scaled_intercept, intercept, rtol=0, atol=1e-5)
-
-
-def test_unannotated_entries_do_not_matter_and_single_precision_is_read():
-    scores, targets, weights = noisy_scores()
-    expected = fit_calibration(scores, targets, weights)
-    garbled = torch.where(weights == 0, -targets, targets)
-    for one, other in zip(fit_calibration(scores, garbled, weights), expected, strict=True):
-        torch.testing.assert_close(one, other)
-    assert fit_calibration(scores.float(), targets.float(), weights.float())[0].dtype == torch.float64
-
-
-def test_rare_labels_share_a_calibration_that_keeps_their_ranking():
+def test_sure_estimates_are_believed_and_those_that_often_pass_one_are_bent_early():
     generator = torch.Generator().manual_seed(0)
-    probability = torch.rand(400, 30, generator=generator, dtype=torch.float64) ** 3 / 50
-    probability[:, 0] = torch.rand(400, generator=generator, dtype=torch.float64)
-    targets = torch.where(torch.rand(400, 30, generator=generator, dtype=torch.float64) < probability, 1.0, -1.0)
-    weights = torch.ones_like(targets)
+    log_odds = 3 * torch.randn(5000, 2, generator=generator, dtype=torch.float64)
+    drawn = torch.rand(5000, 2, generator=generator, dtype=torch.float64) < torch.sigmoid(log_odds)
+    targets = torch.where(drawn, 1.0, -1.0).double()
+    ones = torch.ones_like(targets)
+    assert (fit_calibration(torch.tanh(log_odds / 2), targets, ones, "clip")[2] == 0.98).all()
+    assert (fit_calibration(log_odds / 3, targets, ones, "clip")[2] == 0.3).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_of_very_different_scales_are_fitted_to_the_end(seed):
+    # Nothing gains any more when the fit's own equations, with the common slope as the labels' slopes say it, hold.
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.where(torch.rand(300, 5, generator=generator) < 0.4, 1.0, -1.0).double()
+    scale = torch.tensor([0.01, 0.1, 1, 3, 10]).double()
+    scores = scale * (targets + 2 * torch.randn(300, 5, generator=generator, dtype=torch.float64))
+    slope, intercept, _ = fit_calibration(scores, targets, torch.ones_like(scores), "tanh")
+    common = (9 * slope.sum() + 1) / (9 * 5 + 1)
+    residual = torch.sigmoid(slope * scores + intercept) - (targets > 0).double()
+    assert (slope > 0.01).all()
+    by_slope, by_intercept = (residual * scores).sum(0) + 9 * (slope - common), residual.sum(0) + intercept / 9
+    assert by_slope.abs().max() < 1e-3
+    assert by_intercept.abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("link", ["clip", "tanh"])
+def test_recoding_a_label_recodes_its_log_odds_and_leaves_the_others(link):
+    estimates, targets, weights = noisy_estimates()
+    sides = torch.tensor([1.0, -1.0, 1.0]).double()
+    log_odds = calibrate(estimates, fit_calibration(estimates, targets, weights, link))
+    recoded = fit_calibration(sides * estimates, sides * targets, weights, link)
+    torch.testing.assert_close(calibrate(sides * estimates, recoded), sides * log_odds)
+
+
+@pytest.mark.parametrize("link", ["clip", "tanh"])
+def test_estimates_that_are_calibrated_stay_nearly_as_they_are(link):
+    generator = torch.Generator().manual_seed(0)
+    log_odds = 2 * torch.randn(20_000, 4, generator=generator, dtype=torch.float64)
+    drawn = torch.rand(20_000, 4, generator=generator, dtype=torch.float64) < torch.sigmoid(log_odds)
+    targets = torch.where(drawn, 1.0, -1.0).double()
+    estimates = torch.tanh(log_odds / 2) if link == "clip" else log_odds
+    calibration = fit_calibration(estimates, targets, torch.ones_like(targets), link)
+    torch.testing.assert_close(calibration[0], torch.ones(4).double(), rtol=0, atol=0.06)
+    torch.testing.assert_close(calibration[1], torch.zeros(4).double(), rtol=0, atol=0.06)
+
+
+@given(estimate=st.floats(-3, 3), more=st.floats(1e-6, 1))
+@settings(deadline=None)
+def test_stretched_estimates_keep_their_order_and_are_log_odds(estimate, more):
+    bend = torch.tensor(0.9, dtype=torch.float64)
+    low, high = stretch(torch.tensor([estimate, estimate + more], dtype=torch.float64), bend)
+    assert low < high
+    if abs(estimate) <= 0.9:
+        assert low.item() == pytest.approx(2 * np.arctanh(estimate), abs=1e-12)
+
+
+def test_backward_estimates_keep_their_order_in_log_odds_that_hardly_differ():
+    estimates, targets, weights = noisy_estimates(n=2000)
+    backward = torch.cat([estimates, -estimates[:, :1]], dim=1)
+    targets, weights = (torch.cat([values, values[:, :1]], dim=1) for values in (targets, weights))
+    calibration = fit_calibration(backward, targets, weights, "clip")
+    log_odds = calibrate(backward, calibration)[:, 3]
+    assert (log_odds.argsort() == backward[:, 3].argsort()).all()
+    assert log_odds.std() < 0.05
+    share = weights[:, 3] / weights[:, 3].sum()
+    frequency = (share * (targets[:, 3] > 0)).sum()
+    assert (share * torch.sigmoid(log_odds)).sum().item() == pytest.approx(frequency.item(), abs=0.002)
+
+
+def test_labels_that_all_rank_backwards_keep_their_order():
+    estimates, targets, weights = noisy_estimates(n=2000)
+    assert (fit_calibration(-estimates, targets, weights, "clip")[0] > 0).all()
+
+
+def test_useless_labels_do_not_hush_one_that_is_told():
+    estimates, targets, weights = noisy_estimates(n=300, n_labels=51)
+    generator = torch.Generator().manual_seed(1)
+    targets[:, 1:] = torch.where(torch.rand(300, 50, generator=generator) < 0.5, 1.0, -1.0).double()
+    slope = fit_calibration(estimates, targets, weights, "clip")[0]
+    alone = fit_calibration(*(values[:, :1] for values in (estimates, targets, weights)), "clip")[0]
+    assert slope[0] > 0.5 * alone[0]
+    assert slope[1:].median() < 0.3
+
+
+def test_rare_labels_take_nearly_the_slope_of_others_whatever_their_few_examples_say():
+    estimates, targets = rarely_positive()
     few = ((targets > 0).sum(0) > 0) & ((targets > 0).sum(0) < 4)
     assert few.sum() > 10
-    assert (fit_calibration(2 * probability - 1, targets, weights)[0][few] == 0).any()
-    calibration = choose_calibration(2 * probability - 1, targets, weights)
-    assert (calibration[0, few] > 0).all()
-    assert (calibration[:, few] == calibration[:, few][:, :1]).all()
-    torch.testing.assert_close(
-        calibration[:, :1], choose_calibration(*(values[:, :1] for values in (2 * probability - 1, targets, weights)))
+    slope = fit_calibration(estimates, targets, torch.ones_like(targets), "clip")[0]
+    assert ((slope / slope[0])[few] - 1).abs().max() < 0.4
+
+
+def test_constant_estimates_give_the_frequency_and_do_not_speak_for_others():
+    estimates, targets, weights = noisy_estimates()
+    expected = fit_calibration(estimates, targets, weights, "clip")
+    constant = 0.3 - 1e-7 * estimates[:, :1]
+    rare = torch.where(torch.arange(200) < 3, 1.0, -1.0).double()[:, None]
+    calibration = fit_calibration(
+        torch.cat([constant, estimates], dim=1),
+        torch.cat([rare, targets], dim=1),
+        torch.cat([torch.ones_like(rare), weights], dim=1),
+        "clip",
     )
+    assert calibration[0, 0] == 0
+    assert torch.sigmoid(calibration[1, 0]).item() == pytest.approx(4 / 202)
+    torch.testing.assert_close(calibration[:, 1:], expected)
 
 
-@pytest.mark.parametrize(("scale", "shift"), [(1, 0), (0.001, -0.9), (0.3, -4), (100, 0)])
-def test_scores_that_rank_backwards_on_honest_rows_keep_their_order_in_log_odds_that_hardly_differ(scale, shift):
-    scores, targets, weights = noisy_scores()
-    scores = shift - scale * torch.tanh(scores)
-    weights[:, 2] = 0  # a label that is nowhere annotated
-    _, prior = fit_calibration(scores, targets, weights)
-    calibration = choose_calibration(scores, targets, weights)
-    log_odds = calibrate(scores, calibration)
-    assert (log_odds[:, :2].argsort(dim=0) == scores[:, :2].argsort(dim=0)).all()
-    share = weights / weights.sum(0)
-    mean = (share * log_odds).sum(0)
-    torch.testing.assert_close(mean[:2], prior[:2])
-    deviation = (share * (log_odds - mean).square()).sum(0).sqrt()
-    torch.testing.assert_close(deviation[:2], torch.full_like(prior[:2], 0.1))
-    assert (log_odds[:, 2] == 0).all()
+def test_label_without_errors_has_finite_log_odds_that_grow_with_its_examples():
+    log_odds = []
+    for n in (10, 100, 1000):
+        targets = torch.tensor([1.0, -1.0]).repeat(n).double()[:, None]
+        calibration = fit_calibration(targets, targets, torch.ones_like(targets), "clip")
+        log_odds.append(calibrate(targets, calibration)[0, 0].item())
+    assert 4 < log_odds[0] < log_odds[1] < log_odds[2] < 20
 
 
 @pytest.mark.parametrize("value", [-1.0, 1.0])
-def test_label_of_one_class_has_one_probability(value):
-    scores, targets, weights = noisy_scores()
-    targets = torch.full_like(targets, value)
-    assert (choose_calibration(scores, targets, weights)[0] == 0).all()
+def test_label_of_one_class_is_about_as_likely_as_its_estimates_say(value):
+    estimates, targets = rarely_positive()
+    targets[:, 1] = -1
+    calibration = fit_calibration(value * -estimates, value * -targets, torch.ones_like(targets), "clip")
+    probability = torch.sigmoid(calibrate(value * -estimates, calibration))[:, 1]
+    said = (1 + value * -estimates[:, 1]) / 2
+    assert (probability - said).abs().max() < 0.03
 
 
-def test_rarely_positive_and_rarely_negative_labels_share_slopes_and_constant_scores_keep_their_frequency():
-    generator = torch.Generator().manual_seed(1)
-    chance = torch.rand(1000, 8, generator=generator, dtype=torch.float64) / 1000
-    chance[:2] = 0.4  # of these rows each label has both
-    targets = -torch.ones(1000, 8, dtype=torch.float64)
-    targets[:2] = 1
-    scores = 2 * chance - 1
-    side = torch.tensor([1.0, -1.0] * 4).double()
-    weights = torch.ones_like(targets)
-    slope, intercept, _ = choose_calibration(scores * side, targets * side, weights)
-    assert (slope == slope[0]).all()
-    assert slope[0] > 0
-    torch.testing.assert_close(intercept * side, intercept[0].expand(8))
+def test_unannotated_entries_do_not_matter_and_single_precision_is_read():
+    estimates, targets, weights = noisy_estimates()
+    weights[:, 2] = 0  # a label that is nowhere annotated
+    expected = fit_calibration(estimates, targets, weights, "clip")
+    garbled = torch.where(weights == 0, -targets, targets)
+    torch.testing.assert_close(fit_calibration(estimates, garbled, weights, "clip"), expected)
+    assert (expected[:2, 2] == 0).all()
+    assert fit_calibration(estimates.float(), targets.float(), weights.float(), "clip").dtype == torch.float64
 
-    constant = torch.zeros(1000, 2).double()
-    targets = torch.where(torch.arange(1000)[:, None] < torch.tensor([1, 997]), 1.0, -1.0).double()
-    probability = torch.sigmoid(choose_calibration(constant, targets, torch.ones_like(constant))[1])
-    torch.testing.assert_close(probability, torch.tensor([0.001, 0.997]).double(), rtol=0, atol=0.002)
+
+def test_row_of_weight_two_is_the_row_twice_and_order_does_not_matter():
+    estimates, targets, weights = noisy_estimates()
+    expected = fit_calibration(estimates, targets, weights, "clip")
+    twice = [torch.cat([values, values]) for values in (estimates, targets, weights / 2)]
+    torch.testing.assert_close(fit_calibration(*twice, "clip"), expected)
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
+    rows = [values[order] for values in (estimates, targets, weights)]
+    torch.testing.assert_close(fit_calibration(*rows, "clip"), expected)
+    labels = [values[:, [2, 0, 1]] for values in (estimates, targets, weights)]
+    torch.testing.assert_close(fit_calibration(*labels, "clip"), expected[:, [2, 0, 1]])
