@@ -3,7 +3,9 @@
 Platt's method (1999) finds the likeliest a and b of sigmoid(a s + b) for each label. Here s are the log-odds that an
 estimate says, and labels are fitted together: the slopes a are drawn around a common one, and that around 1, which
 believes the estimates, as does an intercept b of 0. All are the likeliest under these normal priors. So a label without
-errors has finite log-odds, but sure estimates are not held back as they are by Platt's smoothed targets.
+errors has finite log-odds, but sure estimates are not held back as they are by Platt's smoothed targets. How far labels
+are from the common slope, and where log-odds stop bending, is what makes the examples likeliest whatever the slopes
+(Laplace's approximation of the evidence).
 
 A label with few examples of its rarer class cannot tell its slope and takes the common one. Honest estimates of such a
 label often rank the training rows backwards: what speaks about a row lacks the row's own label, so that the frequency
@@ -18,9 +20,9 @@ from rungwise.fitting.objective import normalise, weighted_sum
 # Newton steps, halvings of one, and a step so small that it is the last: each is about the square of the one before,
 # and what it gains is less than rounding errors of the loss.
 _STEPS, _HALVINGS, _SMALL = 100, 30, 1e-5
-# Standard deviations of the priors: the common slope around 1, a label's slope around that, and its intercept around 0.
-# Chosen on parts of the training rows of 13 sets, where .25 to .5 and 2 to 4 for the last two are nearly as good.
-_COMMON_SPREAD, _SLOPE_SPREAD, _INTERCEPT_SPREAD = 1.0, 1 / 3, 3.0
+# Standard deviations of the priors: the common slope around 1, a label's slope around that (one of these), and its
+# intercept around 0, where 2 to 4 are as good on parts of the training rows of 13 sets.
+_COMMON_SPREAD, _SLOPE_SPREADS, _INTERCEPT_SPREAD = 1.0, (0.25, 0.5, 1.0), 3.0
 # Only there to keep the ranks of estimates that rank backwards.
 _LEAST_SLOPE = 0.01
 # Estimates of a smaller standard deviation are taken as constant: what is left of it may be rounding errors.
@@ -70,17 +72,22 @@ def fit_calibration(estimates: Tensor, targets: Tensor, weights: Tensor, link: s
     if not varies.any():
         return calibration
     estimates, positive, weights, share = (part[:, varies] for part in (estimates, positive, weights, share))
-    fits, losses = [], []
-    for bend in _BENDS if link == "clip" else (0.0,):
-        scores = stretch(estimates, estimates.new_tensor(bend)) if bend else estimates
-        slope, intercept, loss = _likeliest(scores, positive, weights)
-        raised = slope.clamp(min=_LEAST_SLOPE)
-        level = frequency[varies] - raised * weighted_sum(scores, share)
-        intercept = torch.where(slope < raised, level, intercept)
-        fits.append(torch.stack([raised, intercept, torch.full_like(slope, bend)]))
-        losses.append(loss)
-    best = _best_bend(torch.stack(losses))
-    calibration[:, varies] = torch.stack(fits).gather(0, best.expand(1, 3, -1))[0]
+    least = torch.inf
+    for spread in _SLOPE_SPREADS:
+        fits, losses = [], []
+        for bend in _BENDS if link == "clip" else (0.0,):
+            scores = stretch(estimates, estimates.new_tensor(bend)) if bend else estimates
+            slope, intercept, loss = _likeliest(scores, positive, weights, spread)
+            raised = slope.clamp(min=_LEAST_SLOPE)
+            level = frequency[varies] - raised * weighted_sum(scores, share)
+            intercept = torch.where(slope < raised, level, intercept)
+            fits.append(torch.stack([raised, intercept, torch.full_like(slope, bend)]))
+            losses.append(loss)
+        best = _best_bend(torch.stack(losses))[None]
+        total = float(torch.stack(losses).gather(0, best).sum())
+        if total < least:
+            least = total
+            calibration[:, varies] = torch.stack(fits).gather(0, best.expand(1, 3, -1))[0]
     return calibration
 
 
@@ -94,14 +101,16 @@ def _best_bend(loss: Tensor) -> Tensor:
     return torch.where(loss.amin(0) < loss[common] - _LEAST_GAIN, own, common)
 
 
-def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the likeliest slopes and intercepts, and minus their log-density up to a constant, each (n_labels,).
+def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor, slope_spread: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the likeliest slopes and intercepts, and minus the logarithm of the evidence, each (n_labels,).
+
+    The evidence is that of the slope, and up to a constant; the intercept's spread is the same for all.
 
     Newton's method on all of them and the common slope at once. Its equations are solved by elimination: each label's
     intercept and slope depend on those of other labels through the common slope alone.
     """
     tight_common, tight_slope, tight_intercept = (
-        spread**-2 for spread in (_COMMON_SPREAD, _SLOPE_SPREAD, _INTERCEPT_SPREAD)
+        spread**-2 for spread in (_COMMON_SPREAD, slope_spread, _INTERCEPT_SPREAD)
     )
 
     def losses(a: Tensor, b: Tensor, common: Tensor) -> Tensor:
@@ -112,7 +121,7 @@ def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor) -> tuple[Tenso
     def loss(a: Tensor, b: Tensor, common: Tensor) -> float:
         return float(losses(a, b, common).sum() + tight_common * (common - 1).square() / 2)
 
-    def newton_step(a: Tensor, b: Tensor, common: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def newton_step(a: Tensor, b: Tensor, common: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
         probability = torch.sigmoid(a * scores + b)
         residual = weights * (probability - positive)
         gradient_a = (residual * scores).sum(0) + tight_slope * (a - common)
@@ -127,12 +136,12 @@ def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor) -> tuple[Tenso
         hessian_common = tight_common + (tight_slope * (1 - tight_slope / hessian_a)).sum()
         step_common = (gradient_common + (tight_slope / hessian_a * gradient_a).sum()) / hessian_common
         step_a = (gradient_a + tight_slope * step_common) / hessian_a
-        return step_a, (gradient_b - both * step_a) / hessian_b, step_common
+        return (step_a, (gradient_b - both * step_a) / hessian_b, step_common), hessian_a
 
     now = torch.ones_like(scores[0]), torch.zeros_like(scores[0]), scores.new_ones(())
     current = loss(*now)
     for _ in range(_STEPS):
-        step = newton_step(*now)
+        step, hessian = newton_step(*now)
         small = max(float(change.abs().max()) for change in step) < _SMALL
         for halving in range(_HALVINGS):
             then = tuple(value - change / 2**halving for value, change in zip(now, step, strict=True))
@@ -144,4 +153,4 @@ def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor) -> tuple[Tenso
         now, current = then, value
         if small:
             break
-    return now[0], now[1], losses(*now)
+    return now[0], now[1], losses(*now) + (hessian / tight_slope).log() / 2
