@@ -254,7 +254,7 @@ def _from_parts(tensors: dict[str, Tensor], description: dict[str, Any], device:
     reducer = {k: v.numpy() for k, v in part("reducer.").items()}
     clf.reducer_ = WideReducer.from_tensors(reducer) if reducer else None
     clf.calibration_ = tensors["calibration"].numpy().copy()
-    # Models of before bends were chosen have 1 for 0.98.
+    # Models of before bends were chosen have 1 for 0.98; their log-odds grow less beyond estimates of 1 than they did.
     clf.calibration_[2, clf.calibration_[2] == 1] = 0.98
     # Models of before there were label sets or implications know none; then all sets had one surplus.
     clf._label_sets = LabelSets.none(network.n_labels)

@@ -18,7 +18,7 @@ from torch import Tensor
 from rungwise.fitting.objective import normalise, weighted_sum
 
 # Newton steps, halvings of one, and a step so small that it is the last: each is about the square of the one before,
-# and what it gains is less than rounding errors of the loss.
+# and what the next would gain is less than rounding errors of the loss.
 _STEPS, _HALVINGS, _SMALL = 100, 30, 1e-5
 # Standard deviations of the priors: the common slope around 1, a label's slope around that (one of these), and its
 # intercept around 0, where 2 to 4 are as good on parts of the training rows of 13 sets.
@@ -104,7 +104,8 @@ def _best_bend(loss: Tensor) -> Tensor:
 def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor, slope_spread: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return the likeliest slopes and intercepts, and minus the logarithm of the evidence, each (n_labels,).
 
-    The evidence is that of the slope, and up to a constant; the intercept's spread is the same for all.
+    The evidence is that of each slope, by Laplace's approximation, with the intercept and the common slope at their
+    likeliest: the full one has further terms of about a nat, which count with few labels alone.
 
     Newton's method on all of them and the common slope at once. Its equations are solved by elimination: each label's
     intercept and slope depend on those of other labels through the common slope alone.

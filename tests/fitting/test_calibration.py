@@ -98,6 +98,15 @@ def test_sure_estimates_are_believed_and_those_that_often_pass_one_are_bent_earl
     ones = torch.ones_like(targets)
     assert (fit_calibration(torch.tanh(log_odds / 2), targets, ones, "clip")[2] == 0.98).all()
     assert (fit_calibration(log_odds / 3, targets, ones, "clip")[2] == 0.3).all()
+    # A label may have a bend of its own.
+    mixed = torch.cat([torch.tanh(log_odds[:, :1] / 2), log_odds[:, 1:] / 3], dim=1)
+    assert fit_calibration(mixed, targets, ones, "clip")[2].tolist() == [0.98, 0.3]
+
+
+def test_log_odds_are_taken_as_they_are():
+    log_odds = torch.tensor([[-3.0], [0.5], [7.0]]).double()
+    calibration = torch.tensor([[2.0], [1.0], [0.0]]).double()
+    torch.testing.assert_close(calibrate(log_odds, calibration), 2 * log_odds + 1)
 
 
 @pytest.mark.parametrize("seed", range(3))
