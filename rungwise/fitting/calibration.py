@@ -33,6 +33,10 @@ _CONSTANT = 1e-5
 _BENDS, _LEAST_GAIN = (0.3, 0.7, 0.9, 0.98), 1.0
 
 
+_Point = tuple[Tensor, Tensor, Tensor]
+"""Slopes and intercepts, each (n_labels,), and the common slope."""
+
+
 def calibrate(estimates: Tensor, calibration: Tensor) -> Tensor:
     """Return the log-odds of estimates, (n, n_labels), under what `fit_calibration` returned."""
     slope, intercept, bend = calibration
@@ -72,22 +76,23 @@ def fit_calibration(estimates: Tensor, targets: Tensor, weights: Tensor, link: s
     if not varies.any():
         return calibration
     estimates, positive, weights, share = (part[:, varies] for part in (estimates, positive, weights, share))
-    least = torch.inf
-    for spread in _SLOPE_SPREADS:
-        fits, losses = [], []
-        for bend in _BENDS if link == "clip" else (0.0,):
-            scores = stretch(estimates, estimates.new_tensor(bend)) if bend else estimates
-            slope, intercept, loss = _likeliest(scores, positive, weights, spread)
-            raised = slope.clamp(min=_LEAST_SLOPE)
-            level = frequency[varies] - raised * weighted_sum(scores, share)
-            intercept = torch.where(slope < raised, level, intercept)
-            fits.append(torch.stack([raised, intercept, torch.full_like(slope, bend)]))
-            losses.append(loss)
-        best = _best_bend(torch.stack(losses))[None]
-        total = float(torch.stack(losses).gather(0, best).sum())
-        if total < least:
-            least = total
-            calibration[:, varies] = torch.stack(fits).gather(0, best.expand(1, 3, -1))[0]
+    fits, losses = [], []
+    for bend in _BENDS if link == "clip" else (0.0,):
+        scores = stretch(estimates, estimates.new_tensor(bend)) if bend else estimates
+        mean = weighted_sum(scores, share)
+        at = torch.ones_like(mean), torch.zeros_like(mean), mean.new_ones(())
+        for slope_spread in _SLOPE_SPREADS:
+            at, unlikeliness = _likeliest(scores, positive, weights, slope_spread, at)
+            slope = at[0].clamp(min=_LEAST_SLOPE)
+            intercept = torch.where(at[0] < slope, frequency[varies] - slope * mean, at[1])
+            fits.append(torch.stack([slope, intercept, torch.full_like(slope, bend)]))
+            losses.append(unlikeliness)
+    # By bend and spread, (n_bends, n_spreads, ...).
+    fit, loss = (torch.stack(values).unflatten(0, (-1, len(_SLOPE_SPREADS))) for values in (fits, losses))
+    best = [_best_bend(loss[:, spread]) for spread in range(len(_SLOPE_SPREADS))]
+    total = [float(loss[:, spread].gather(0, bend[None]).sum()) for spread, bend in enumerate(best)]
+    spread = total.index(min(total))
+    calibration[:, varies] = fit[:, spread].gather(0, best[spread].expand(1, 3, -1))[0]
     return calibration
 
 
@@ -101,14 +106,16 @@ def _best_bend(loss: Tensor) -> Tensor:
     return torch.where(loss.amin(0) < loss[common] - _LEAST_GAIN, own, common)
 
 
-def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor, slope_spread: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the likeliest slopes and intercepts, and minus the logarithm of the evidence, each (n_labels,).
+def _likeliest(
+    scores: Tensor, positive: Tensor, weights: Tensor, slope_spread: float, start: _Point
+) -> tuple[_Point, Tensor]:
+    """Return the likeliest slopes, intercepts and common slope, and minus the logarithm of the evidence, (n_labels,).
 
     The evidence is that of each slope, by Laplace's approximation, with the intercept and the common slope at their
     likeliest: the full one has further terms of about a nat, which count with few labels alone.
 
-    Newton's method on all of them and the common slope at once. Its equations are solved by elimination: each label's
-    intercept and slope depend on those of other labels through the common slope alone.
+    Newton's method on all of them at once. Its equations are solved by elimination: each label's intercept and slope
+    depend on those of other labels through the common slope alone.
     """
     tight_common, tight_slope, tight_intercept = (
         spread**-2 for spread in (_COMMON_SPREAD, slope_spread, _INTERCEPT_SPREAD)
@@ -122,7 +129,7 @@ def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor, slope_spread: 
     def loss(a: Tensor, b: Tensor, common: Tensor) -> float:
         return float(losses(a, b, common).sum() + tight_common * (common - 1).square() / 2)
 
-    def newton_step(a: Tensor, b: Tensor, common: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    def newton_step(a: Tensor, b: Tensor, common: Tensor) -> tuple[_Point, Tensor]:
         probability = torch.sigmoid(a * scores + b)
         residual = weights * (probability - positive)
         gradient_a = (residual * scores).sum(0) + tight_slope * (a - common)
@@ -139,13 +146,13 @@ def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor, slope_spread: 
         step_a = (gradient_a + tight_slope * step_common) / hessian_a
         return (step_a, (gradient_b - both * step_a) / hessian_b, step_common), hessian_a
 
-    now = torch.ones_like(scores[0]), torch.zeros_like(scores[0]), scores.new_ones(())
-    current = loss(*now)
+    now, current = start, loss(*start)
     for _ in range(_STEPS):
         step, hessian = newton_step(*now)
         small = max(float(change.abs().max()) for change in step) < _SMALL
         for halving in range(_HALVINGS):
-            then = tuple(value - change / 2**halving for value, change in zip(now, step, strict=True))
+            a, b, common = (value - change / 2**halving for value, change in zip(now, step, strict=True))
+            then = a, b, common
             value = loss(*then)
             if small or value < current:
                 break
@@ -154,4 +161,4 @@ def _likeliest(scores: Tensor, positive: Tensor, weights: Tensor, slope_spread: 
         now, current = then, value
         if small:
             break
-    return now[0], now[1], losses(*now) + (hessian / tight_slope).log() / 2
+    return now, losses(*now) + (hessian / tight_slope).log() / 2
