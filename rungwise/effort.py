@@ -51,7 +51,7 @@ def preset(effort: str, n_rows: int, n_labels: int) -> Preset:
     width, label_width = (512, 512) if effort == "medium" else (2048, 1024)
     features: list[FeatureMap | HonestFeatureMap] = [
         TreeFeatures(n_trees, "best", breadth=2),
-        TreeFeatures(n_trees, "random", breadth=2),
+        TreeFeatures(n_trees, "random", breadth=2, balanced=True),
         TreeFeatures(n_trees, "best", min_leaf=5),
         KernelFeatures(n_landmarks),
         RandomFeatures(width),

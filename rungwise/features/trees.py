@@ -102,6 +102,9 @@ class TreeFeatures:
     breadth : int, at least 1
         Of d entries each split tries breadth · ⌊√d⌋, drawn at random, and at most all: more where few entries tell
         much.
+    balanced : bool
+        Whether every label counts alike where splits are chosen, however rare it is, and not by its variance. Of more
+        than 64 labels each counts by its variance: most are rare then, and would have rows cut off one by one.
     """
 
     name: ClassVar[str] = "trees"
@@ -109,6 +112,7 @@ class TreeFeatures:
     splits: str = "best"
     min_leaf: int = 1
     breadth: int = 1
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         check_whole("n_trees", self.n_trees, 10)
@@ -145,17 +149,20 @@ class TreeFeatures:
     def _grow(
         self,
         values: np.ndarray,
-        outputs: np.ndarray,
+        positives: np.ndarray,
         weights: np.ndarray,
         unit: np.ndarray,
         seed: int,
     ) -> "_Grown":
         random = np.random.RandomState(seed)
         count = bootstrap(unit, weights, random)
-        if outputs.shape[1] > _MAX_OUTPUTS:
-            outputs = outputs @ random.standard_normal((outputs.shape[1], _MAX_OUTPUTS))
         drawn = (count > 0) & (weights > 0)
         drawn_weights = (count * weights)[drawn]
+        outputs = positives[drawn]
+        if outputs.shape[1] > _MAX_OUTPUTS:
+            outputs = outputs @ random.standard_normal((outputs.shape[1], _MAX_OUTPUTS))
+        elif self.balanced:
+            outputs = _balanced(outputs, drawn_weights)
         # In units of weight, so that an example of weight 2 is the example twice; a little less, against rounding.
         share = min(0.5, 0.999 * self.min_leaf / drawn_weights.sum()) if self.min_leaf > 1 else 0.0
         n_tried = min(values.shape[1], self.breadth * math.isqrt(values.shape[1]))
@@ -163,8 +170,16 @@ class TreeFeatures:
             max_features=n_tried, min_weight_fraction_leaf=share, random_state=random.randint(2**31 - 1)
         )
         # What it would check of every tree's rows holds for all: single precision, without gaps.
-        tree.fit(values[drawn], outputs[drawn], sample_weight=drawn_weights, check_input=False)
+        tree.fit(values[drawn], outputs, sample_weight=drawn_weights, check_input=False)
         return _Grown(tree.tree_, tree.tree_.apply(values), count)
+
+
+def _balanced(positives: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the labels of drawn rows with variance 1, of these rows alone: a row's label tells nothing to others."""
+    mean = np.average(positives, axis=0, weights=weights)
+    variance = np.average((positives - mean) ** 2, axis=0, weights=weights)
+    # As if one example more varied, so that labels all rows share are not divided by 0.
+    return positives / np.sqrt(variance + 1 / weights.sum())
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from rungwise.fitting.folds import Grouping
 from rungwise.fitting.losses import LogisticLoss, SquaredLoss
 from rungwise.fitting.objective import Objective
 
+BALANCED = pytest.mark.parametrize("balanced", [False, True])
 SPLITS = pytest.mark.parametrize("splits", ["best", "random"])
 
 
@@ -118,24 +119,27 @@ def test_layer_and_honest_opinions_are_means_of_leaf_means(splits, min_leaf, for
 
 
 @SPLITS
-def test_the_own_label_of_a_row_does_not_move_its_opinion(splits):
+@BALANCED
+def test_the_own_label_of_a_row_does_not_move_its_opinion(splits, balanced):
     stream, signs = problem()
-    before = grow(TreeFeatures(20, splits), stream, signs)
+    features = TreeFeatures(20, splits, balanced=balanced)
+    before = grow(features, stream, signs)
     for row in [0, 13, 79]:
         flipped = signs.clone()
         flipped[row] *= -1
-        after = grow(TreeFeatures(20, splits), stream, flipped)
+        after = grow(features, stream, flipped)
         assert torch.equal(after.honest[row], before.honest[row])
         assert not torch.equal(after.honest, before.honest)
         assert not torch.equal(after.layer(stream)[row], before.layer(stream)[row])
 
 
-def test_trees_that_did_not_draw_a_row_do_not_depend_on_its_label(forests):
+@BALANCED
+def test_trees_that_did_not_draw_a_row_do_not_depend_on_its_label(balanced, forests):
     stream, signs = problem()
     flipped = signs.clone()
     flipped[3] *= -1
     for labels in (signs, flipped):
-        grow(TreeFeatures(20), stream, labels)
+        grow(TreeFeatures(20, balanced=balanced), stream, labels)
     n_alike = 0
     for one, other in zip(forests[0].grown, forests[1].grown, strict=True):
         assert (one.count == other.count).all()
@@ -144,6 +148,36 @@ def test_trees_that_did_not_draw_a_row_do_not_depend_on_its_label(forests):
             assert (one.tree.threshold == other.tree.threshold).all()
             n_alike += 1
     assert n_alike > 2
+
+
+@pytest.mark.parametrize(("balanced", "entry"), [(False, 0), (True, 1)])
+def test_a_rare_label_that_is_clear_is_split_before_a_common_one_that_is_not_if_balanced(balanced, entry, forests):
+    stream = torch.rand(400, 2, generator=seeded(0), dtype=torch.float64)
+    common = (stream[:, :1] > 0.5) ^ (torch.rand(400, 1, generator=seeded(1)) < 0.15)
+    labels = torch.cat([common, stream[:, 1:] > 0.95], dim=1)
+    grow(TreeFeatures(20, breadth=2, balanced=balanced), stream, torch.where(labels, 1.0, -1.0).double())
+    assert {int(grown.tree.feature[0]) for grown in forests[0].grown} == {entry}
+
+
+@pytest.mark.parametrize("constant", [-1.0, 1.0])
+def test_a_constant_label_moves_no_balanced_tree(constant, forests):
+    stream, signs = problem()
+    for labels in (signs, torch.cat([signs, torch.full_like(signs[:, :1], constant)], dim=1)):
+        grow(TreeFeatures(20, balanced=True), stream, labels)
+    for one, other in zip(forests[0].grown, forests[1].grown, strict=True):
+        # Further down, a tie between two splits may be broken the other way by rounding.
+        assert one.tree.feature[0] == other.tree.feature[0]
+        assert one.tree.threshold[0] == other.tree.threshold[0]
+
+
+def test_many_labels_are_never_balanced(forests):
+    stream, signs = problem(n_labels=65)
+    signs[:, 1:] = -1
+    signs[:3, 1:] = 1
+    for balanced in (False, True):
+        grow(TreeFeatures(20, balanced=balanced), stream, signs)
+    for one, other in zip(forests[0].grown, forests[1].grown, strict=True):
+        assert (one.leaf == other.leaf).all()
 
 
 @SPLITS
