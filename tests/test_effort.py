@@ -72,6 +72,12 @@ def test_presets_grow():
     assert preset("medium", 100, 5)[1] is not None
 
 
+@pytest.mark.parametrize(("effort", "expected"), [("low", set()), ("medium", {"random"}), ("high", {"random"})])
+def test_forests_of_random_splits_are_balanced_above_low_effort(effort, expected):
+    forests = [kind for kind in preset(effort, 100, 5)[0] if kind.name == "trees"]
+    assert {forest.splits for forest in forests if forest.balanced} == expected
+
+
 def test_trees_and_landmarks_suit_the_size_of_the_table():
     def sizes(effort, *size):
         features = preset(effort, *size)[0]

@@ -103,8 +103,9 @@ class TreeFeatures:
         Of d entries each split tries breadth · ⌊√d⌋, drawn at random, and at most all: more where few entries tell
         much.
     balanced : bool
-        Whether every label counts alike where splits are chosen, however rare it is, and not by its variance. Of more
-        than 64 labels each counts by its variance: most are rare then, and would have rows cut off one by one.
+        Whether labels count about alike where splits are chosen, also those that are rare, and not by their variance.
+        With more than 64 labels still to learn it has no effect: most are rare then, and would have rows cut off one
+        by one.
     """
 
     name: ClassVar[str] = "trees"
@@ -175,11 +176,15 @@ class TreeFeatures:
 
 
 def _balanced(positives: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the labels of drawn rows with variance 1, of these rows alone: a row's label tells nothing to others."""
+    """Return the labels of drawn rows with about the same variance, found from these rows alone.
+
+    Those of other rows tell nothing, for a tree must not depend on the labels of rows that it speaks honestly about.
+    """
     mean = np.average(positives, axis=0, weights=weights)
     variance = np.average((positives - mean) ** 2, axis=0, weights=weights)
-    # As if one example more varied, so that labels all rows share are not divided by 0.
-    return positives / np.sqrt(variance + 1 / weights.sum())
+    # As if labels varied by one example more, so that constant ones are not divided by 0. And by powers of two: sums of
+    # labels stay exact, so that pure nodes are seen to be pure, and no tie between two splits hangs on rounding.
+    return positives * 2 ** np.round(-np.log2(variance + 1 / weights.sum()) / 2)
 
 
 @dataclass(frozen=True)
