@@ -29,6 +29,8 @@ _MANY_ROWS = 10_000
 _MANY_LABELS = 200
 # The more rows there are, the finer a function may be; the cost of a kernel grows with the square of its landmarks.
 _LEAST_LANDMARKS, _LANDMARKS_OF_ROWS, _MOST_LANDMARKS = 1000, 0.4, 2000
+# A forest of few labels is grown soon, which a kernel's cost does not know: it may not take much longer.
+_FEWEST_LANDMARKS, _LANDMARKS_OF_LABELS = 800, 400
 # A kernel's values at so many pairs of a row and a landmark fill a fifth of a gigabyte, and a fit holds several such
 # tables. On very many rows they may fill more, for fewer landmarks would be too coarse.
 _MOST_PAIRS, _COARSE = 5e7, 600
@@ -69,6 +71,8 @@ def _sizes(effort: str, n_rows: int, n_labels: int) -> tuple[int, int]:
     """Return how many trees each forest has, and how many landmarks the kernel."""
     n_landmarks = min(max(_LEAST_LANDMARKS, int(_LANDMARKS_OF_ROWS * n_rows)), _MOST_LANDMARKS)
     n_landmarks = min(n_landmarks, max(_COARSE, int(_MOST_PAIRS / n_rows)))
+    if effort != "high":
+        n_landmarks = min(n_landmarks, max(_FEWEST_LANDMARKS, _LANDMARKS_OF_LABELS * n_labels))
     if effort == "low":
         return 40, n_landmarks // 2
     if effort == "medium" and n_rows > _MANY_ROWS:

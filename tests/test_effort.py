@@ -72,6 +72,15 @@ def test_presets_grow():
     assert preset("medium", 100, 5)[1] is not None
 
 
+def test_kernels_of_few_labels_have_fewer_landmarks_unless_effort_is_high():
+    def n_landmarks(effort, n_labels):
+        return next(kind.n_landmarks for kind in preset(effort, 5000, n_labels)[0] if kind.name == "kernel")
+
+    assert [n_landmarks("medium", n_labels) for n_labels in (1, 2, 3, 5, 50)] == [800, 800, 1200, 2000, 2000]
+    assert [n_landmarks("low", n_labels) for n_labels in (1, 3, 5)] == [400, 600, 1000]
+    assert n_landmarks("high", 1) == n_landmarks("high", 50)
+
+
 @pytest.mark.parametrize(("effort", "expected"), [("low", set()), ("medium", {"random"}), ("high", {"random"})])
 def test_forests_of_random_splits_are_balanced_above_low_effort(effort, expected):
     forests = [kind for kind in preset(effort, 100, 5)[0] if kind.name == "trees"]
