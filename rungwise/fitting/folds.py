@@ -108,6 +108,11 @@ def assign_folds(units: np.ndarray, n_folds: int) -> np.ndarray:
     return units % min(n_folds, int(units.max()) + 1)
 
 
+def evenly_spaced(n: int, most: int) -> Tensor:
+    """Return at most so many of n, at equal distances: of rows sorted by fold, as many of each."""
+    return torch.linspace(0, n - 1, min(n, most), dtype=torch.double).round().long()
+
+
 def fold_slices(fold: np.ndarray, n_positions: int = 1) -> list[slice]:
     """Return the run of rows that each fold is once examples, of so many rows each, are sorted by fold."""
     ends = n_positions * np.cumsum(np.bincount(fold))

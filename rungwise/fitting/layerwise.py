@@ -18,6 +18,7 @@ from rungwise.features import BlendedOpinions, FeatureMap, HonestFeatureMap, Joi
 from rungwise.fitting.climb import FittedGate, climb
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.gate_search import GateSettings
+from rungwise.fitting.leaks import without_leaks
 from rungwise.fitting.losses import Loss
 from rungwise.fitting.objective import weighted_sum
 from rungwise.fitting.proposals import Proposal, make_proposals
@@ -170,7 +171,7 @@ def _add_block(
 
     The estimates so far are one more voice in the blend. Return whether another block may be worth its cost.
     """
-    proposals = make_proposals(training, labels, features, solver, penalties)
+    proposals = without_leaks(training, labels, make_proposals(training, labels, features, solver, penalties))
     if not proposals:
         return False
     before = training.stream.estimates[:, labels]

@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 
 from rungwise.features.opinions import nearly_certain
-from rungwise.fitting.folds import Grouping
+from rungwise.fitting.folds import Grouping, evenly_spaced
 from rungwise.fitting.losses import Loss
 from rungwise.fitting.objective import Objective, normalise, weighted_sum
 from rungwise.fitting.readout import fit_readout
 from rungwise.network import LINKS, Block, ResidualNetwork
+
+# Of so many training rows at most it is known what the network says once it has seen their labels.
+_FITTED_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,10 @@ class Training:
     generators : Generators
     stream : Stream
         Of the training rows, with honest estimates.
+    some_rows : Tensor of int64
+        Rows at equal distances; with a neighborhood, all positions of some instances.
+    fitted : Stream
+        Of these rows, with what the network says about them, which is not honest.
     loss_now, error_now : Tensor of shape (n_labels,)
         Honest loss and error rate of every label.
     prior_loss, prior_error : Tensor of shape (n_labels,)
@@ -122,6 +129,10 @@ class Training:
         self.loss, self.generators, self.callbacks = loss, Generators.spawn(generator), callbacks
         self.shares = normalise(weights)
         self.stream = network.start(x)
+        n_positions = len(targets) // len(x)
+        some = evenly_spaced(len(x), max(1, _FITTED_ROWS // n_positions)).to(x.device)
+        self.some_rows = (n_positions * some[:, None] + torch.arange(n_positions, device=x.device)).flatten()
+        self.fitted = network.start(x[some])
         everything = torch.arange(targets.shape[1], device=targets.device)
         prior = _honest_constants(loss, targets, weights, grouping.folds)
         self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
@@ -142,6 +153,7 @@ class Training:
         labels = block.labels
         self.network.blocks.append(block)
         self.stream.update(labels, estimates, block.settle)
+        self.fitted.apply(block)
         loss_after, error_after = self.loss_now.clone(), self.error_now.clone()
         loss_after[labels], error_after[labels] = self.loss_and_error(estimates, labels)
         nobody = torch.zeros(len(loss_after), dtype=torch.bool, device=labels.device)

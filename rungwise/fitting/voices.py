@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rungwise.fitting.blend import blend
 from rungwise.fitting.calibration import calibrate, fit_calibration
+from rungwise.fitting.folds import evenly_spaced
 from rungwise.network import LINKS
 
 # A smaller gain may be an accident, or be of the priors of slopes: in standard errors, and in nats of all examples.
@@ -45,7 +46,9 @@ def choose_shares(
     rivals = sorted(set(kinds))
     silent = None
     if len(rivals) >= _FEWEST_RIVALS:
-        rows, labels = (_spread(*sizes) for sizes in ((len(unit), _JUDGED_ROWS), (targets.shape[1], _JUDGED_LABELS)))
+        rows, labels = (
+            evenly_spaced(*sizes) for sizes in ((len(unit), _JUDGED_ROWS), (targets.shape[1], _JUDGED_LABELS))
+        )
         every = rows[:, None], labels
         judge = _Judge(candidates[:, *every], read[:, *every], targets[every], weights[every], unit[rows], link)
         together = judge.losses(_all_but(None, kinds))
@@ -56,11 +59,6 @@ def choose_shares(
     share = torch.zeros_like(candidates[:, 0])
     share[heard] = blend(read[heard], targets, weights)
     return share
-
-
-def _spread(n: int, most: int) -> Tensor:
-    """Return at most so many of n, at equal distances; rows are sorted by fold."""
-    return torch.linspace(0, n - 1, min(n, most), dtype=torch.double).round().long()
 
 
 def _all_but(kind: str | None, kinds: Sequence[str]) -> Tensor:

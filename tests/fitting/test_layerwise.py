@@ -6,7 +6,7 @@ import torch
 
 from rungwise import RungwiseClassifier
 from rungwise.datasets import make_hierarchy
-from rungwise.features import LinearLayer, Opinions, RandomFeatures, TreeFeatures
+from rungwise.features import Opinions, RandomFeatures, TreeFeatures
 from rungwise.fitting import layerwise
 from rungwise.fitting.folds import Grouping, assign_folds, find_units, fold_slices
 from rungwise.fitting.gate_search import GateSettings
@@ -139,6 +139,18 @@ class Aside:
         self.standings.append(standing)
 
 
+class Remembered(torch.nn.Module):
+    """A layer of opinions about the training rows, all of them in their order."""
+
+    def __init__(self, opinions):
+        super().__init__()
+        self.opinions = opinions
+
+    def forward(self, stream):
+        assert len(stream) == len(self.opinions)
+        return self.opinions
+
+
 class OneByOne(Aside):
     """Features that know the first of the labels asked for, and nothing of the others."""
 
@@ -148,7 +160,7 @@ class OneByOne(Aside):
         super().fit_honest(stream, generator, objective, grouping, standing)
         honest = torch.zeros_like(objective.targets)
         honest[:, 0] = objective.targets[:, 0]
-        return Opinions(LinearLayer(), honest, lambda labels: stream.new_zeros(stream.shape[1], len(labels)))
+        return Opinions(Remembered(honest), honest, lambda labels: stream.new_zeros(stream.shape[1], len(labels)))
 
 
 def test_features_are_told_which_labels_are_in_doubt_and_which_became_certain_last():

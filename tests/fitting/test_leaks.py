@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss
+
+from rungwise import RungwiseClassifier
+from rungwise.fitting import layerwise
+from rungwise.fitting.folds import Grouping
+from rungwise.fitting.leaks import without_leaks
+from rungwise.fitting.losses import SquaredLoss
+from rungwise.fitting.proposals import Proposal
+from rungwise.fitting.training import Training
+from rungwise.network import Block, ResidualNetwork
+
+ONLY = torch.tensor([0])
+
+
+@pytest.fixture
+def training():
+    """Labels that the input tells; after a block that hears a little of them, honest estimates lean the other way."""
+    targets = torch.tensor([1.0, -1.0, -1.0, 1.0]).repeat(50)[:, None]
+    folds = [slice(50 * fold, 50 * fold + 50) for fold in range(4)]
+    training = Training(
+        ResidualNetwork(1, 1),
+        targets.clone(),
+        targets,
+        torch.ones_like(targets),
+        Grouping.apart(folds),
+        SquaredLoss(),
+        torch.Generator().manual_seed(0),
+        [],
+    )
+    block = Block(torch.nn.Identity(), weight=torch.tensor([[0.1], [0.0]]), bias=torch.zeros(1))
+    training.add(block, -0.1 * targets, {})
+    return training
+
+
+def proposal(training, of_input, of_label, kept=False):
+    """Return an estimate that is a weighted sum of the input and of what was said about the label."""
+    weight = torch.tensor([[of_input], [of_label]])
+    estimates = training.stream.entries @ weight + kept * training.stream.estimates
+    loss, _ = training.loss_and_error(estimates, ONLY)
+    nothing = torch.zeros(1)
+    return Proposal("sum", torch.nn.Identity(), weight, nothing, nothing, kept, estimates, loss, None, False)
+
+
+def test_what_reads_labels_out_of_honest_estimates_is_not_proposed(training):
+    good, weak, leak = (proposal(training, *weights) for weights in ((1.0, 0.0), (0.3, 0.5), (0.0, -10.0)))
+    assert leak.loss < 1e-9
+    assert without_leaks(training, ONLY, [leak, good, weak]) == [good, weak]
+
+
+def test_what_is_added_to_the_estimates_so_far_is_judged_with_them(training):
+    # Of the label, honestly .4, and -.4 where the network has seen it.
+    assert without_leaks(training, ONLY, [proposal(training, 0.0, -5.0, kept=True)]) == []
+    # Honestly .7, and 1.1.
+    kept = proposal(training, 0.9, 1.0, kept=True)
+    assert without_leaks(training, ONLY, [kept]) == [kept]
+
+
+def test_rows_without_weight_tell_nothing(training):
+    leak = proposal(training, 0.0, -10.0)
+    training.weights = torch.zeros_like(training.weights)
+    assert without_leaks(training, ONLY, [leak]) == [leak]
+
+
+def test_before_the_first_block_there_is_nothing_to_read(training):
+    leak = proposal(training, 0.0, -10.0)
+    training.reports.clear()
+    assert without_leaks(training, ONLY, [leak]) == [leak]
+
+
+def noisy_table(n):
+    """Return few inputs, and labels that are noisy functions of them; the second hears the noise of the first."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 3))
+    score = np.tanh(X @ rng.standard_normal(3))
+    first = score + rng.standard_normal(n)
+    second = score + 1.5 * np.sign(first) + rng.standard_normal(n)
+    return X, np.column_stack([first > 0.3, second > 1]).astype(float)
+
+
+def test_later_blocks_do_no_harm_where_labels_are_noisy_and_columns_few(monkeypatch):
+    X, Y = noisy_table(3400)
+
+    def loss(max_depth):
+        model = RungwiseClassifier(max_depth=max_depth, random_state=0).fit(X[:400], Y[:400])
+        return sum(log_loss(truth, said) for truth, said in zip(Y[400:].T, model.predict_proba(X[400:]).T, strict=True))
+
+    first = loss(1)
+    assert loss(None) < 1.02 * first
+    # The table is one where leaks cost much.
+    monkeypatch.setattr(layerwise, "without_leaks", lambda training, labels, proposals: proposals)
+    assert loss(None) > 1.06 * first
