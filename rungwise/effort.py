@@ -29,7 +29,8 @@ _MANY_ROWS = 10_000
 _MANY_LABELS = 200
 # The more rows there are, the finer a function may be; the cost of a kernel grows with the square of its landmarks.
 _LEAST_LANDMARKS, _LANDMARKS_OF_ROWS, _MOST_LANDMARKS = 1000, 0.4, 2000
-# A forest of few labels is grown soon, which a kernel's cost does not know: it may not take much longer.
+# The cost of a kernel hardly depends on the labels, that of a forest does: with few labels a kernel would take most of
+# the time, and has fewer landmarks.
 _FEWEST_LANDMARKS, _LANDMARKS_OF_LABELS = 800, 400
 # A kernel's values at so many pairs of a row and a landmark fill a fifth of a gigabyte, and a fit holds several such
 # tables. On very many rows they may fill more, for fewer landmarks would be too coarse.

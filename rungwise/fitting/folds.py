@@ -109,7 +109,7 @@ def assign_folds(units: np.ndarray, n_folds: int) -> np.ndarray:
 
 
 def evenly_spaced(n: int, most: int) -> Tensor:
-    """Return at most so many of n, at equal distances: of rows sorted by fold, as many of each."""
+    """Return at most so many of n, at equal distances: of rows sorted by fold, about as many of each."""
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.double).round().long()
 
 

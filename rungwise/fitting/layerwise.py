@@ -171,12 +171,13 @@ def _add_block(
 
     The estimates so far are one more voice in the blend. Return whether another block may be worth its cost.
     """
-    proposals = without_leaks(training, labels, make_proposals(training, labels, features, solver, penalties))
+    proposed = make_proposals(training, labels, features, solver, penalties)
+    proposals = without_leaks(training, labels, proposed)
     if not proposals:
         return False
     before = training.stream.estimates[:, labels]
     candidates = torch.stack([before, *(proposal.estimates for proposal in proposals)])
-    if len(proposals) == 1 and proposals[0].kept:  # the paper's block
+    if len(proposed) == 1 and proposed[0].kept:  # the paper's block
         share = candidates.new_tensor([[0.0], [1.0]]).expand(2, len(labels))
     else:
         kinds = [proposal.name for proposal in proposals]
@@ -186,7 +187,7 @@ def _add_block(
     loss, _ = training.loss_and_error(estimates, labels)
     loss_before, prior_loss = training.loss_now[labels], training.prior_loss[labels]
     deviation = _standard_error(training, labels, before, estimates)
-    n_kinds = len({proposal.name for proposal in proposals})
+    n_kinds = len({proposal.name for proposal in proposed})
     least_gain = _LEAST_GAIN if n_kinds == 1 else _LEAST_GAIN_OF_BLENDS
     taken = _worth_taking(loss_before, loss, deviation, prior_loss, tolerance, least_gain)
     if not taken.any():

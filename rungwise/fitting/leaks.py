@@ -12,28 +12,32 @@ from torch import Tensor
 from rungwise.fitting.proposals import Proposal
 from rungwise.fitting.training import Training
 
-# In standard errors of rows.
-_BEYOND_ACCIDENT = 2.0
+# How much larger the loss must be: beyond an accident of rows, in standard errors, and by a share of the honest one.
+_STANDARD_ERRORS, _LEAST_SHARE = 2.0, 0.01
 
 
 def without_leaks(training: Training, labels: Tensor, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Return the proposals whose loss, where the network has seen a row's labels, is no larger than their honest one.
+    """Return the proposals whose loss, where the network has seen a row's labels, is not larger than their honest one.
 
     To have seen them makes the loss smaller, unless a proposal counts on their absence. Judged for all of these labels
     together, on the rows of which `Training` knows what the network says.
     """
     if not training.reports:  # there are no estimates to read from
         return list(proposals)
-    rows, fitted = training.some_rows, training.fitted
+    rows, seen = training.seen_rows, training.seen
     targets, weights = training.targets[rows][:, labels], training.weights[rows][:, labels]
+    unit, value = training.grouping.unit, training.loss.value
 
     def leaks(proposal: Proposal) -> bool:
-        units = proposal.layer(fitted.entries)
+        units = proposal.layer(seen.entries)
         estimates = (units if proposal.weight is None else units @ proposal.weight) + proposal.bias
         if proposal.kept:
-            estimates = estimates + fitted.estimates[:, labels]
-        value = training.loss.value
-        worse = (weights * (value(estimates, targets) - value(proposal.estimates[rows], targets))).sum(1)
-        return bool(worse.sum() > _BEYOND_ACCIDENT * worse.square().sum().sqrt())
+            estimates = estimates + seen.estimates[:, labels]
+        honest = (weights * value(proposal.estimates[rows], targets)).sum(1)
+        worse = (weights * value(estimates, targets)).sum(1) - honest
+        # Copies of a row, and rows of one group, are not independent.
+        of_units = worse.new_zeros(len(unit)).index_add_(0, unit[rows], worse)
+        least = max(_STANDARD_ERRORS * float(of_units.norm()), _LEAST_SHARE * float(honest.sum()))
+        return float(worse.sum()) > least
 
     return [proposal for proposal in proposals if not leaks(proposal)]

@@ -14,8 +14,9 @@ from rungwise.fitting.objective import Objective, normalise, weighted_sum
 from rungwise.fitting.readout import fit_readout
 from rungwise.network import LINKS, Block, ResidualNetwork
 
-# Of so many training rows at most it is known what the network says once it has seen their labels.
-_FITTED_ROWS = 500
+# What the network says once it has seen a row's labels is known of about so many training rows, and of so many examples
+# where each has many positions.
+_SEEN_ROWS, _LEAST_EXAMPLES = 500, 20
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ class Training:
     generators : Generators
     stream : Stream
         Of the training rows, with honest estimates.
-    some_rows : Tensor of int64
-        Rows at equal distances; with a neighborhood, all positions of some instances.
-    fitted : Stream
+    seen_rows : Tensor of int64
+        Some rows, at equal distances; with a neighborhood, all positions of some instances.
+    seen : Stream
         Of these rows, with what the network says about them, which is not honest.
     loss_now, error_now : Tensor of shape (n_labels,)
         Honest loss and error rate of every label.
@@ -130,9 +131,9 @@ class Training:
         self.shares = normalise(weights)
         self.stream = network.start(x)
         n_positions = len(targets) // len(x)
-        some = evenly_spaced(len(x), max(1, _FITTED_ROWS // n_positions)).to(x.device)
-        self.some_rows = (n_positions * some[:, None] + torch.arange(n_positions, device=x.device)).flatten()
-        self.fitted = network.start(x[some])
+        some = evenly_spaced(len(x), max(_LEAST_EXAMPLES, _SEEN_ROWS // n_positions)).to(x.device)
+        self.seen_rows = (n_positions * some[:, None] + torch.arange(n_positions, device=x.device)).flatten()
+        self.seen = network.start(x[some])
         everything = torch.arange(targets.shape[1], device=targets.device)
         prior = _honest_constants(loss, targets, weights, grouping.folds)
         self.prior_loss, self.prior_error = self.loss_and_error(prior, everything)
@@ -153,7 +154,7 @@ class Training:
         labels = block.labels
         self.network.blocks.append(block)
         self.stream.update(labels, estimates, block.settle)
-        self.fitted.apply(block)
+        self.seen.apply(block)
         loss_after, error_after = self.loss_now.clone(), self.error_now.clone()
         loss_after[labels], error_after[labels] = self.loss_and_error(estimates, labels)
         nobody = torch.zeros(len(loss_after), dtype=torch.bool, device=labels.device)

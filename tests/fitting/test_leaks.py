@@ -60,14 +60,50 @@ def test_what_is_added_to_the_estimates_so_far_is_judged_with_them(training):
 
 def test_rows_without_weight_tell_nothing(training):
     leak = proposal(training, 0.0, -10.0)
-    training.weights = torch.zeros_like(training.weights)
+    # Three rows of weight are too few to tell; the same leak is found on ten.
+    for n_rows, kept in ((3, [leak]), (10, [])):
+        training.weights = torch.zeros_like(training.weights).index_fill(0, torch.arange(n_rows), 1.0)
+        assert without_leaks(training, ONLY, [leak]) == kept
+
+
+def test_copies_of_a_row_count_as_one(training):
+    leak = proposal(training, 0.0, -10.0)
+    unit = torch.arange(200) // 100  # two units only: nothing can be told
+    training.grouping = Grouping(training.grouping.folds, unit, unit)
     assert without_leaks(training, ONLY, [leak]) == [leak]
+
+
+def test_tiny_differences_are_no_leaks(training):
+    assert len(without_leaks(training, ONLY, [proposal(training, 0.5, -0.001)])) == 1
+
+
+@pytest.mark.parametrize("shape", [(700, 4), (60, 12, 4)])
+def test_what_the_network_says_of_some_rows_is_kept(shape):
+    x = torch.as_tensor(np.random.default_rng(0).standard_normal(shape), dtype=torch.float32)
+    network = ResidualNetwork(4, 1, neighborhood=None if len(shape) == 2 else Alone())
+    n = x.numel() // 4
+    targets = torch.sign(x.reshape(n, 4)[:, :1])
+    grouping = Grouping.apart([slice(0, n // 2), slice(n // 2, n)])
+    generator = torch.Generator().manual_seed(0)
+    training = Training(network, x, targets, torch.ones_like(targets), grouping, SquaredLoss(), generator, [])
+    for _ in range(2):
+        training.add(Block(torch.nn.Identity(), torch.full((5, 1), 0.1), torch.zeros(1)), 0 * targets, {})
+    assert len(training.seen_rows) == len(training.seen_rows.unique()) >= 480
+    said = network(x).reshape(n, 1)[training.seen_rows]
+    torch.testing.assert_close(training.seen.estimates, said)
 
 
 def test_before_the_first_block_there_is_nothing_to_read(training):
     leak = proposal(training, 0.0, -10.0)
     training.reports.clear()
     assert without_leaks(training, ONLY, [leak]) == [leak]
+
+
+class Alone:
+    """A neighborhood in which a position sees itself."""
+
+    def index(self, n_positions):
+        return torch.arange(n_positions)[:, None]
 
 
 def noisy_table(n):
