@@ -107,7 +107,8 @@ def fit_layerwise(
     grouping : Grouping
         Folds and units of the n rows.
     features : sequence of FeatureMap or HonestFeatureMap
-        For the labels that no gate settles. In every block each label blends what they say, by honest loss.
+        For the labels that no gate settles. In every block each label blends what they say, by honest loss; after the
+        first, those that only read labels back out of honest estimates are not heard (`rungwise.fitting.leaks`).
     loss : Loss
     gates : GateSettings, optional
         What gates to look for first; None for none at all, as in the paper.

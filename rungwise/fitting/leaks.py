@@ -17,7 +17,7 @@ _STANDARD_ERRORS, _LEAST_SHARE = 2.0, 0.01
 
 
 def without_leaks(training: Training, labels: Tensor, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Return the proposals whose loss, where the network has seen a row's labels, is not larger than their honest one.
+    """Return the proposals whose loss, where the network has seen a row's labels, is not clearly above the honest one.
 
     To have seen them makes the loss smaller, unless a proposal counts on their absence. Judged for all of these labels
     together, on the rows of which `Training` knows what the network says.
