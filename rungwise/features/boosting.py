@@ -111,7 +111,7 @@ class BoostedFeatures:
             _Booster(examples, count, self.max_leaves, np.random.RandomState(seed))
             for count, seed in zip(counts, seeds[:-1], strict=True)
         ]
-        n_rounds, honest = self._boost(boosters, examples)
+        n_rounds, honest_log_odds = self._boost(boosters, examples)
         if not n_rounds:
             return None
         for booster in boosters:
@@ -120,25 +120,26 @@ class BoostedFeatures:
         layer = BoostedLayer(_tensors(boosters), link).to(stream.device)
         some = boosters[:_IMPORTANCE_BOOSTERS]
 
+        def opinion(log_odds: np.ndarray) -> Tensor:
+            return express(torch.from_numpy(expit(log_odds)).to(stream), link)
+
+        def honest_at(entries: Tensor, rows: Tensor) -> Tensor:
+            values = entries.cpu().float().numpy()
+            log_odds = [booster.log_odds_of(values) for booster in boosters]
+            return opinion(_of_left_out(boosters, log_odds, place[rows].cpu().numpy()))
+
         def importance(labels: Tensor) -> Tensor:
             saved = sum(booster.saved(labels.cpu().numpy()) for booster in some)
             return torch.from_numpy(np.maximum(saved, 0)).to(stream)
 
-        return Opinions(layer, express(torch.from_numpy(expit(honest)).to(stream)[place], link), importance)
+        return Opinions(layer, opinion(honest_log_odds)[place], honest_at, importance)
 
     def _boost(self, boosters: Sequence["_Booster"], examples: "_Examples") -> tuple[int, np.ndarray]:
         """Return after how many rounds honest losses are smallest, and the honest log-odds, (n, n_labels), then."""
-        left_out = np.stack([booster.count == 0 for booster in boosters])
-        voices = left_out.sum(0)[:, None]
-        constant = np.mean([booster.constant for booster in boosters], axis=0)
         weights = examples.weights[:, None] * examples.share
 
         def judge() -> tuple[float, np.ndarray]:
-            total = np.zeros_like(weights)
-            for booster, rows in zip(boosters, left_out, strict=True):
-                total[rows] += booster.log_odds[rows]
-            # Of one or two units all boosters may have drawn the same: then the labels' frequencies speak.
-            honest = np.where(voices > 0, total / np.maximum(voices, 1), constant)
+            honest = _of_left_out(boosters, [booster.log_odds for booster in boosters])
             return float((weights * (np.logaddexp(0, honest) - examples.positives * honest)).sum()), honest
 
         best_round, (best_loss, best) = 0, judge()
@@ -267,6 +268,10 @@ class _Booster:
         """Keep the first trees only, and grow no more."""
         del self.trees[n_rounds:], self.steps[n_rounds:], self.log_odds
 
+    def log_odds_of(self, values: np.ndarray) -> np.ndarray:
+        """Return what it says of rows of shape (n, n_entries), single precision: (n, n_labels)."""
+        return self.constant + sum(step[tree.apply(values)] for tree, step in zip(self.trees, self.steps, strict=True))
+
     def saved(self, labels: np.ndarray) -> np.ndarray:
         """Return how much the splits on each entry save on rows that were not drawn, (n_entries, n_some).
 
@@ -281,6 +286,29 @@ class _Booster:
             saved += saved_by_splits(tree, examples.values, drawn, left_out, share * (positives - expit(log_odds)))
             log_odds += step[tree.apply(examples.values)][:, labels]
         return saved
+
+
+def _of_left_out(
+    boosters: Sequence[_Booster], log_odds: Sequence[np.ndarray], rows: slice | np.ndarray = slice(None)
+) -> np.ndarray:
+    """Return the mean of what those boosters say of some examples that did not draw them, (n_some, n_labels).
+
+    Parameters
+    ----------
+    boosters : sequence of _Booster
+    log_odds : sequence of ndarray of shape (n_some, n_labels)
+        What each of them says.
+    rows : slice or ndarray of shape (n_some,)
+        Which examples these are.
+    """
+    left_out = np.stack([booster.count[rows] == 0 for booster in boosters])
+    total = np.zeros_like(log_odds[0])
+    for said, own in zip(log_odds, left_out, strict=True):
+        total[own] += said[own]
+    voices = left_out.sum(0)[:, None]
+    # Of one or two units all boosters may have drawn the same: then the labels' frequencies speak.
+    constant = np.mean([booster.constant for booster in boosters], axis=0)
+    return np.where(voices > 0, total / np.maximum(voices, 1), constant)
 
 
 def _tensors(boosters: Sequence[_Booster]) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Gradient descent on the networks of learned features: those of all folds side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rungwise.features.affine import Affine
 from rungwise.features.learned_layer import LearnedLayer, Networks, Weights
-from rungwise.features.opinions import nearly_certain
+from rungwise.features.opinions import nearly_certain, of_own_fold
 from rungwise.features.rounding import rounded_factors
 
 # Steps are shorter the deeper the networks, and the wider from some width on: the more weights move an output at once.
@@ -185,16 +185,23 @@ class FoldNetworks:
         gained = (loss_before[trained.labels] - trained.loss)[certain].sum()
         return bool(gained > LEAST_RUNG * loss_before.sum())
 
-    def merge(self, groups: Sequence[Trained], link: str) -> tuple[LearnedLayer, Tensor]:
-        """Return the layer of all labels, from groups of networks of these examples, and honest probabilities.
+    def merge(self, groups: Sequence[Trained], link: str) -> tuple[LearnedLayer, Callable[[Tensor, Tensor], Tensor]]:
+        """Return the layer of all labels, from groups of networks of these examples, and what single nets say.
 
-        Labels of no group have their frequency.
+        Labels of no group have their frequency. The callable maps rows, (n_some, n_entries), and the net of each,
+        (n_some,), to probabilities, (n_some, n_labels).
         """
-        honest = self.frequency.clone()
-        for group in groups:
-            honest[:, group.labels] = group.honest
+        frequency = torch.sigmoid(self.prior)[:, 0]
+
+        def of_nets(entries: Tensor, net: Tensor) -> Tensor:
+            probability = frequency[net]
+            for group in groups:
+                nets = [group.weights.net(which) for which in range(self.n_nets)]
+                probability[:, group.labels] = torch.sigmoid(of_own_fold([own.logits for own in nets], net, entries))
+            return probability
+
         networks = [Networks(group.labels, group.weights) for group in groups]
-        return LearnedLayer(torch.sigmoid(self.prior).mean(0)[0], networks, link), honest
+        return LearnedLayer(frequency.mean(0), networks, link), of_nets
 
     def _descend(self, labels: Tensor, start: Weights, n_epochs: int) -> Trained:
         """Train on some labels until their honest loss falls no more, at last with shorter steps."""

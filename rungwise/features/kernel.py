@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rungwise._validation import check_whole
 from rungwise.features.kernel_ridge import Geometry, HonestFit, KernelFunction, Space, Task, fit_folds
-from rungwise.features.opinions import Distinct, Opinions, Standing, express
+from rungwise.features.opinions import Distinct, Opinions, Standing, express, of_own_fold
 
 # In units of the median squared distance.
 _SHARPNESS = (1.0, 3.0)
@@ -136,7 +136,13 @@ class KernelFeatures:
         def importance(labels: Tensor) -> Tensor:
             return spread[:, None] * layer.function.of_labels(layer.weight[:, labels]).squared_slopes(sample)
 
-        return Opinions(layer, express(fit.honest[distinct.place].clamp(0, 1).to(stream), layer.link), importance)
+        def opinion(probability: Tensor) -> Tensor:
+            return express(probability.clamp(0, 1).to(stream), layer.link)
+
+        def honest_at(entries: Tensor, rows: Tensor) -> Tensor:
+            return opinion(of_own_fold(fit.functions[:-1], grouping.fold[rows], entries.float()))
+
+        return Opinions(layer, opinion(fit.honest[distinct.place]), honest_at, importance)
 
 
 def _scales(trial: HonestFit, rows: Tensor, generator: torch.Generator) -> list[Tensor]:

@@ -101,15 +101,19 @@ class LearnedFeatures:
                 trained.append(networks.train(asked))
             if self.n_layers > 1:
                 trained.append(self._networks(examples, speaking, 1, generator).train(asked))
-        layer, honest = networks.merge(share_out(trained, len(asked)), objective.loss.link)
+        layer, of_nets = networks.merge(share_out(trained, len(asked)), objective.loss.link)
         layer.to(stream)
+
+        def honest_at(entries: Tensor, rows: Tensor) -> Tensor:
+            return express(of_nets(entries.float(), grouping.fold[rows]).to(stream), layer.link)
 
         some = stream[torch.linspace(0, len(stream) - 1, min(len(stream), _ROWS_OF_SLOPES)).round().long()]
 
         def importance(labels: Tensor) -> Tensor:
             return spread.square()[:, None] * layer.squared_slopes(some, labels)
 
-        return Opinions(layer, express(honest[distinct.place].to(stream), layer.link), importance)
+        honest = honest_at(stream[first], first)[distinct.place]
+        return Opinions(layer, honest, honest_at, importance)
 
     def _networks(self, examples: Examples, reading: Tensor, n_layers: int, generator: torch.Generator) -> FoldNetworks:
         return FoldNetworks(examples, reading, self.width, n_layers, self.dropout, generator)

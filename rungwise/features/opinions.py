@@ -5,7 +5,7 @@ with honest updates later. Units that are estimates themselves have to bring hon
 them. They are told what they may be built upon: which labels are nearly certain.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,16 @@ class Opinions:
     layer : nn.Module
     honest : Tensor of shape (n, n_labels)
         The units of the training rows, from the parts of the layer that did not see the row's labels.
+    honest_at : callable
+        Maps other entries of some training rows, (n_some, n_entries), and which rows they are, (n_some,), to what the
+        same parts say there, (n_some, n_labels). At the rows' own entries this is ``honest``, up to rounding.
     importance : callable
         Maps labels, (n_some,), to the importance of every stream entry for them, (n_entries, n_some), not negative.
     """
 
     layer: nn.Module
     honest: Tensor
+    honest_at: Callable[[Tensor, Tensor], Tensor]
     importance: Callable[[Tensor], Tensor]
 
 
@@ -61,6 +65,14 @@ def express(probability: Tensor, link: str) -> Tensor:
     if link == "tanh":
         return torch.logit(probability.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
     return 2 * probability - 1
+
+
+def of_own_fold(functions: Sequence[Callable[[Tensor], Tensor]], fold: Tensor, entries: Tensor) -> Tensor:
+    """Return the values, (n, n_labels), of each row's function, one for each fold; ``fold`` is that of the rows."""
+    order = fold.argsort()
+    runs = entries[order].split(torch.bincount(fold, minlength=len(functions)).tolist())
+    values = torch.cat([function(rows) for function, rows in zip(functions, runs, strict=True)])
+    return torch.empty_like(values).index_copy_(0, order, values)
 
 
 def filled_targets(objective: Any) -> tuple[Tensor, Tensor]:

@@ -142,10 +142,16 @@ class TreeFeatures:
         link = objective.loss.link
         layer = TreeLayer(forest.tensors(), positives.shape[1], link).to(stream.device)
 
+        def opinion(probability: np.ndarray) -> Tensor:
+            return express(torch.from_numpy(probability).to(stream), link)
+
+        def honest_at(entries: Tensor, rows: Tensor) -> Tensor:
+            return opinion(forest.out_of_bag(forest.leaves(entries.cpu().float().numpy()), rows.cpu().numpy()))
+
         def importance(labels: Tensor) -> Tensor:
             return torch.from_numpy(forest.importance(values, labels.cpu().numpy())).to(stream)
 
-        return Opinions(layer, express(torch.from_numpy(forest.out_of_bag()).to(stream), link), importance)
+        return Opinions(layer, opinion(forest.out_of_bag(forest.leaf)), honest_at, importance)
 
     def _grow(
         self,
@@ -203,11 +209,17 @@ class _Forest:
         self.grown, self.positives, self.weights = grown, sparse.csr_array(positives), weights
         self.mean = np.average(positives, axis=0, weights=weights)
         self.count = np.stack([tree.count for tree in grown])
-        first = np.cumsum([0] + [tree.tree.node_count for tree in grown])
-        self.n_nodes = first[-1]
-        # Of all trees together, as the nodes below: (n_trees, n).
-        self.leaf = np.stack([tree.leaf for tree in grown]) + first[:-1, None]
+        *self.first, self.n_nodes = np.cumsum([0] + [tree.tree.node_count for tree in grown])
+        self.leaf = self._of_all_trees([tree.leaf for tree in grown])
         self.shares = self._node_shares()
+
+    def _of_all_trees(self, leaf: Sequence[np.ndarray]) -> np.ndarray:
+        """Return leaves, of each tree (n,), as nodes of all trees together, (n_trees, n)."""
+        return np.stack(leaf) + np.array(self.first)[:, None]
+
+    def leaves(self, values: np.ndarray) -> np.ndarray:
+        """Return the leaf of each tree that rows of shape (n, n_entries), single precision, reach, (n_trees, n)."""
+        return self._of_all_trees([tree.tree.apply(values) for tree in self.grown])
 
     def _node_shares(self) -> sparse.csr_array:
         """Return the mean labels of the drawn rows in each leaf, (n_nodes, n_labels); 0 at inner nodes."""
@@ -217,13 +229,23 @@ class _Forest:
         members = sparse.csr_array((share, (leaf, row)), shape=(self.n_nodes, len(self.weights)))
         return sparse.csr_array(members @ self.positives)
 
-    def out_of_bag(self) -> np.ndarray:
-        """Return for each training row the mean over the trees that did not draw it, (n, n_labels)."""
-        tree, row = np.nonzero(self.count == 0)
-        asked = sparse.csr_array(
-            (np.ones(len(row)), (row, self.leaf[tree, row])), shape=(len(self.weights), self.n_nodes)
-        )
-        n_trees = (self.count == 0).sum(0)[:, None]
+    def out_of_bag(self, leaf: np.ndarray, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Return for training rows that reach some leaves the mean over the trees that did not draw them.
+
+        Parameters
+        ----------
+        leaf : ndarray of shape (n_trees, n_some)
+        rows : slice or ndarray of shape (n_some,)
+            Which training rows these are.
+
+        Returns
+        -------
+        ndarray of shape (n_some, n_labels)
+        """
+        left_out = self.count[:, rows] == 0
+        tree, row = np.nonzero(left_out)
+        asked = sparse.csr_array((np.ones(len(row)), (row, leaf[tree, row])), shape=(leaf.shape[1], self.n_nodes))
+        n_trees = left_out.sum(0)[:, None]
         # With few units a row may have been drawn by every tree: then its labels' frequencies speak.
         return np.where(n_trees > 0, (asked @ self.shares).toarray() / np.maximum(n_trees, 1), self.mean)
 

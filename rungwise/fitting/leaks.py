@@ -2,7 +2,8 @@
 
 An honest estimate of a row is that of all rows, less what the row's own label would add to it. What knows the former,
 as a smooth function of few columns may, can tell the label from the difference, and its honest loss falls. New rows
-show no such difference, and in what the network says about its own training rows it is the other way round.
+show no such difference. So what a proposal says of a row without its labels is asked for again at what the network says
+about the row, where the blocks below have seen them: that makes it better, unless it counted on their absence.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,9 @@ _STANDARD_ERRORS, _LEAST_SHARE = 2.0, 0.01
 
 
 def without_leaks(training: Training, labels: Tensor, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Return the proposals whose loss, where the network has seen a row's labels, is not clearly above the honest one.
+    """Return the proposals whose loss is not clearly larger where the blocks below have seen a row's labels.
 
-    To have seen them makes the loss smaller, unless a proposal counts on their absence. Judged for all of these labels
-    together, on the rows of which `Training` knows what the network says.
+    Judged for all of these labels together, on the rows of which `Training` knows what the network says.
     """
     if not training.reports:  # there are no estimates to read from
         return list(proposals)
@@ -29,8 +29,7 @@ def without_leaks(training: Training, labels: Tensor, proposals: Sequence[Propos
     unit, value = training.grouping.unit, training.loss.value
 
     def leaks(proposal: Proposal) -> bool:
-        units = proposal.layer(seen.entries)
-        estimates = (units if proposal.weight is None else units @ proposal.weight) + proposal.bias
+        estimates = proposal.honest_at(seen.entries, rows)
         if proposal.kept:
             estimates = estimates + seen.estimates[:, labels]
         honest = (weights * value(proposal.estimates[rows], targets)).sum(1)

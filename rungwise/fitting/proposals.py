@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rungwise.features import FeatureMap, HonestFeatureMap, LinearLayer, Opinions, Standing
+from rungwise.features.opinions import of_own_fold
 from rungwise.fitting.attribution import sampled_loss, shuffle_importance
 from rungwise.fitting.objective import Objective
 from rungwise.fitting.readout import Readout, fit_readout
@@ -33,6 +34,9 @@ class Proposal:
         Honest ones.
     loss : Tensor of shape (n_some,)
         Their loss.
+    honest_at : callable
+        Maps other entries of some training rows, (n_some_rows, n_entries), and which rows they are, to what is added
+        there to the estimates so far, if they are kept, by the parts that did not see the row's labels.
     importance : callable
         Maps indices of some of the labels to the importance of the stream entries for them, (n_entries, n_members).
     shuffles : bool
@@ -47,6 +51,7 @@ class Proposal:
     kept: bool
     estimates: Tensor
     loss: Tensor
+    honest_at: Callable[[Tensor, Tensor], Tensor]
     importance: Callable[[Tensor], Tensor]
     shuffles: bool
 
@@ -104,6 +109,7 @@ def _of_opinions(training: Training, labels: Tensor, name: str, opinions: Opinio
         False,
         opinions.honest,
         loss,
+        opinions.honest_at,
         opinions.importance,
         False,
     )
@@ -150,11 +156,19 @@ def _of_readouts(
                 offset is before,
                 estimates,
                 loss,
+                partial(_honest_at, training, layer, readout),
                 importance,
                 not isinstance(layer, LinearLayer),
             )
         )
     return proposals
+
+
+def _honest_at(training: Training, layer: nn.Module, readout: Readout, entries: Tensor, rows: Tensor) -> Tensor:
+    """Return the updates of a readout for some training rows at other entries; see `Proposal`."""
+    parts = zip(readout.fold_weight, readout.fold_bias, strict=True)
+    readouts = [partial(torch.addmm, bias, mat2=weight) for weight, bias in parts]
+    return of_own_fold(readouts, training.grouping.fold[rows], layer(entries))
 
 
 def _fold_units(training: Training, feature_map: FeatureMap, objective: Objective) -> list[Tensor] | None:

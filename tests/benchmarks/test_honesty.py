@@ -12,9 +12,10 @@ def test_flipped_majorities_agree_with_three_labels_in_85_percent_of_the_rows():
     np.testing.assert_allclose(agreement.max(0), 0.85, atol=0.01)
 
 
-def test_forests_do_not_flatter_themselves():
-    losses = leaks({"features": "trees"}, 200, seed=0)
-    assert losses.shape[1:] == (2, 15)
+@pytest.mark.parametrize(("data", "n_labels"), [("20 inputs", 15), ("4 inputs", 2)])
+def test_forests_do_not_flatter_themselves(data, n_labels):
+    losses = leaks(data, {"features": "trees"}, 200, seed=0)
+    assert losses.shape[1:] == (2, n_labels)
     assert (losses > 0).all()
     honest, fresh = losses[-1]
     # Within what 200 rows can tell.

@@ -160,7 +160,12 @@ class OneByOne(Aside):
         super().fit_honest(stream, generator, objective, grouping, standing)
         honest = torch.zeros_like(objective.targets)
         honest[:, 0] = objective.targets[:, 0]
-        return Opinions(Remembered(honest), honest, lambda labels: stream.new_zeros(stream.shape[1], len(labels)))
+        return Opinions(
+            Remembered(honest),
+            honest,
+            lambda entries, rows: honest[rows],
+            lambda labels: stream.new_zeros(stream.shape[1], len(labels)),
+        )
 
 
 def test_features_are_told_which_labels_are_in_doubt_and_which_became_certain_last():

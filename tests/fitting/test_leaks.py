@@ -4,11 +4,12 @@ import torch
 from sklearn.metrics import log_loss
 
 from rungwise import RungwiseClassifier
+from rungwise.features import RandomFeatures, TreeFeatures
 from rungwise.fitting import layerwise
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.leaks import without_leaks
 from rungwise.fitting.losses import SquaredLoss
-from rungwise.fitting.proposals import Proposal
+from rungwise.fitting.proposals import Proposal, make_proposals
 from rungwise.fitting.training import Training
 from rungwise.network import Block, ResidualNetwork
 
@@ -41,7 +42,12 @@ def proposal(training, of_input, of_label, kept=False):
     estimates = training.stream.entries @ weight + kept * training.stream.estimates
     loss, _ = training.loss_and_error(estimates, ONLY)
     nothing = torch.zeros(1)
-    return Proposal("sum", torch.nn.Identity(), weight, nothing, nothing, kept, estimates, loss, None, False)
+
+    def honest_at(entries, rows):
+        return entries @ weight
+
+    layer = torch.nn.Identity()
+    return Proposal("sum", layer, weight, nothing, nothing, kept, estimates, loss, honest_at, None, False)
 
 
 def test_what_reads_labels_out_of_honest_estimates_is_not_proposed(training):
@@ -75,6 +81,24 @@ def test_copies_of_a_row_count_as_one(training):
 
 def test_tiny_differences_are_no_leaks(training):
     assert len(without_leaks(training, ONLY, [proposal(training, 0.5, -0.001)])) == 1
+
+
+def test_readouts_of_other_folds_are_asked_where_the_network_has_seen_the_labels():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60, 3, generator=generator, dtype=torch.float64)
+    targets = torch.where(x[:, :2] + torch.randn(60, 2, generator=generator) > 0, 1.0, -1.0).double()
+    grouping = Grouping.apart([slice(0, 20), slice(20, 40), slice(40, 60)])
+    network = ResidualNetwork(3, 2)
+    training = Training(network, x, targets, torch.ones_like(targets), grouping, SquaredLoss(), generator, [])
+    training.add(Block(torch.nn.Identity(), torch.ones(5, 2), torch.zeros(2)).double(), 0.1 * x[:, :2], {})
+    labels = torch.tensor([1, 0])
+    rows = torch.tensor([50, 3, 21])
+    proposals = make_proposals(training, labels, [RandomFeatures(16), TreeFeatures(10)], "exact", [1e-2, 1e-3])
+    assert [proposal.kept for proposal in proposals] == [True, False]
+    for proposal in proposals:
+        said = proposal.honest_at(training.stream.entries[rows], rows)
+        so_far = training.stream.estimates[rows][:, labels] if proposal.kept else 0
+        torch.testing.assert_close(said + so_far, proposal.estimates[rows])
 
 
 @pytest.mark.parametrize("shape", [(700, 4), (60, 12, 4)])
@@ -116,11 +140,12 @@ def noisy_table(n):
     return X, np.column_stack([first > 0.3, second > 1]).astype(float)
 
 
-def test_later_blocks_do_no_harm_where_labels_are_noisy_and_columns_few(monkeypatch):
+@pytest.mark.parametrize("settings", [{}, {"features": "kernel"}])
+def test_later_blocks_do_no_harm_where_labels_are_noisy_and_columns_few(settings, monkeypatch):
     X, Y = noisy_table(3400)
 
     def loss(max_depth):
-        model = RungwiseClassifier(max_depth=max_depth, random_state=0).fit(X[:400], Y[:400])
+        model = RungwiseClassifier(max_depth=max_depth, random_state=0, **settings).fit(X[:400], Y[:400])
         return sum(log_loss(truth, said) for truth, said in zip(Y[400:].T, model.predict_proba(X[400:]).T, strict=True))
 
     first = loss(1)
