@@ -21,7 +21,8 @@ from rungwise import RungwiseClassifier
 from rungwise.fitting.losses import SquaredLoss
 
 N_FRESH = 20_000
-N_INPUTS, N_EACH, N_FEW = 20, 5, 4
+N_INPUTS, N_EACH = 20, 5
+N_FEW_INPUTS, N_HIDDEN = 4, 4
 GROUPS = {"linear": slice(0, 5), "majorities": slice(5, 10), "coins": slice(10, 15)}
 LEARNERS = {
     "trees": {"features": "trees"},
@@ -49,10 +50,10 @@ def make(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
 
 def make_few(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the same with few inputs and two labels."""
+    """Return the same of few inputs, with two labels: noisy smooth functions, the second of the first as well."""
     random = np.random.default_rng(seed)
-    X = random.standard_normal((n + N_FRESH, N_FEW))
-    score = np.tanh(X @ random.standard_normal((N_FEW, 4))) @ random.standard_normal(4)
+    X = random.standard_normal((n + N_FRESH, N_FEW_INPUTS))
+    score = np.tanh(X @ random.standard_normal((N_FEW_INPUTS, N_HIDDEN))) @ random.standard_normal(N_HIDDEN)
     first = np.sign(score + random.standard_normal(len(X)))
     second = np.sign(score + first + random.standard_normal(len(X)))
     Y = np.column_stack([first, second])
@@ -64,7 +65,8 @@ DATA = {"20 inputs": (make, GROUPS), "4 inputs": (make_few, {"noisy": slice(0, 2
 
 def leaks(data: str, settings: dict, n: int, seed: int) -> np.ndarray:
     """Return honest and fresh losses after each block, (n_blocks, 2, n_labels)."""
-    X, Y, X_fresh, Y_fresh = DATA[data][0](n, seed)
+    draw, _ = DATA[data]
+    X, Y, X_fresh, Y_fresh = draw(n, seed)
     clf = RungwiseClassifier(random_state=seed, **settings).fit(X, Y)
     like = next(clf.network_.parameters())
     x = torch.from_numpy(clf.standardizer_.transform(X_fresh)).to(like)
@@ -88,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def table_of(data: str, rows: Sequence[int], n_sets: int) -> Table:
     """Return leaks and harm of every learner, on so many data sets of each number of rows."""
-    groups = DATA[data][1]
+    _, groups = DATA[data]
     table = Table("rows", "learner", "block", "sets", *groups, "harm, %", title=f"honest minus fresh loss, {data}")
     for n in rows:
         for name, settings in LEARNERS.items():
@@ -98,8 +100,8 @@ def table_of(data: str, rows: Sequence[int], n_sets: int) -> Table:
                 for block, (honest, fresh) in enumerate(losses[:3], start=1):
                     found[str(block)].append(honest - fresh)
                 found["last"].append(losses[-1, 0] - losses[-1, 1])
-                fresh = losses[:, 1].mean(1)
-                harm.append(100 * (fresh[-1] / fresh[0] - 1))
+                fresh_losses = losses[:, 1].mean(1)
+                harm.append(100 * (fresh_losses[-1] / fresh_losses[0] - 1))
             for block, differences in found.items():
                 cells = [_mean(np.array(differences)[:, group].mean(1)) for group in groups.values()]
                 cells.append(_mean(np.array(harm), digits=2) if block == "last" else "")

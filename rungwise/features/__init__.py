@@ -61,7 +61,9 @@ class HonestFeatureMap(Protocol):
     def fit_honest(
         self, stream: Tensor, generator: torch.Generator, objective: Any, grouping: Any, standing: Standing
     ) -> Opinions | None:
-        """Return the frozen layer of one block, whose units are estimates of the labels, and their honest values.
+        """Return the frozen layer of one block, whose units are estimates of the labels, with their honest values.
+
+        `Opinions` says what else is asked of it: honest values at other entries, and importance.
 
         None to stand aside.
 

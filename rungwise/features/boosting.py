@@ -270,7 +270,10 @@ class _Booster:
 
     def log_odds_of(self, values: np.ndarray) -> np.ndarray:
         """Return what it says of rows of shape (n, n_entries), single precision: (n, n_labels)."""
-        return self.constant + sum(step[tree.apply(values)] for tree, step in zip(self.trees, self.steps, strict=True))
+        log_odds = np.tile(self.constant, (len(values), 1))
+        for tree, step in zip(self.trees, self.steps, strict=True):
+            log_odds += step[tree.apply(values)]
+        return log_odds
 
     def saved(self, labels: np.ndarray) -> np.ndarray:
         """Return how much the splits on each entry save on rows that were not drawn, (n_entries, n_some).

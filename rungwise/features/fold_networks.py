@@ -137,8 +137,8 @@ class FoldNetworks:
         seen = self.row_weights * (self.net != torch.arange(self.n_nets, device=stream.device)[:, None])
         share = (seen @ positives) / seen.sum(1, keepdim=True).clamp(min=torch.finfo(seen.dtype).tiny)
         self.prior = torch.logit(share.clamp(1e-3, 1 - 1e-3))[:, None]
-        self.frequency = torch.sigmoid(self.prior)[self.net, 0]
-        self.loss_of_frequency = self._losses(self.frequency, positives)
+        self.frequency = torch.sigmoid(self.prior)[:, 0]
+        self.loss_of_frequency = self._losses(self.frequency[self.net], positives)
 
     def _start(self, labels: Tensor) -> Weights:
         """Return networks of some labels as they begin, which know hardly more than their frequencies."""
@@ -191,13 +191,13 @@ class FoldNetworks:
         Labels of no group have their frequency. The callable maps rows, (n_some, n_entries), and the net of each,
         (n_some,), to probabilities, (n_some, n_labels).
         """
-        frequency = torch.sigmoid(self.prior)[:, 0]
+        frequency, n_nets = self.frequency, self.n_nets  # so that the examples are not kept with the callable
 
         def of_nets(entries: Tensor, net: Tensor) -> Tensor:
             probability = frequency[net]
             for group in groups:
-                nets = [group.weights.net(which) for which in range(self.n_nets)]
-                probability[:, group.labels] = torch.sigmoid(of_own_fold([own.logits for own in nets], net, entries))
+                logits = [group.weights.net(which).logits for which in range(n_nets)]
+                probability[:, group.labels] = torch.sigmoid(of_own_fold(logits, net, entries))
             return probability
 
         networks = [Networks(group.labels, group.weights) for group in groups]
@@ -273,8 +273,5 @@ class FoldNetworks:
 
     @torch.no_grad()
     def _honest(self, weights: Weights) -> Tensor:
-        honest = self.stream.new_empty(len(self.stream), weights.maps[-1].bias.shape[2])
-        for which in range(self.n_nets):
-            rows = self.net == which
-            honest[rows] = torch.sigmoid(weights.net(which).logits(self.stream[rows]))
-        return honest
+        logits = [weights.net(which).logits for which in range(self.n_nets)]
+        return torch.sigmoid(of_own_fold(logits, self.net, self.stream))

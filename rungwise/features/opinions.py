@@ -29,7 +29,8 @@ class Opinions:
         The units of the training rows, from the parts of the layer that did not see the row's labels.
     honest_at : callable
         Maps other entries of some training rows, (n_some, n_entries), and which rows they are, (n_some,), to what the
-        same parts say there, (n_some, n_labels). At the rows' own entries this is ``honest``, up to rounding.
+        same parts say there, (n_some, n_labels). At the rows' own entries this is ``honest``, up to rounding (of copies
+        in one fold, at those of the first one).
     importance : callable
         Maps labels, (n_some,), to the importance of every stream entry for them, (n_entries, n_some), not negative.
     """

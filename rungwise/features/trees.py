@@ -209,13 +209,14 @@ class _Forest:
         self.grown, self.positives, self.weights = grown, sparse.csr_array(positives), weights
         self.mean = np.average(positives, axis=0, weights=weights)
         self.count = np.stack([tree.count for tree in grown])
-        *self.first, self.n_nodes = np.cumsum([0] + [tree.tree.node_count for tree in grown])
+        first = np.cumsum([0] + [tree.tree.node_count for tree in grown])
+        self.first, self.n_nodes = first[:-1, None], first[-1]
         self.leaf = self._of_all_trees([tree.leaf for tree in grown])
         self.shares = self._node_shares()
 
     def _of_all_trees(self, leaf: Sequence[np.ndarray]) -> np.ndarray:
         """Return leaves, of each tree (n,), as nodes of all trees together, (n_trees, n)."""
-        return np.stack(leaf) + np.array(self.first)[:, None]
+        return np.stack(leaf) + self.first
 
     def leaves(self, values: np.ndarray) -> np.ndarray:
         """Return the leaf of each tree that rows of shape (n, n_entries), single precision, reach, (n_trees, n)."""
@@ -230,11 +231,12 @@ class _Forest:
         return sparse.csr_array(members @ self.positives)
 
     def out_of_bag(self, leaf: np.ndarray, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
-        """Return for training rows that reach some leaves the mean over the trees that did not draw them.
+        """Return for some training rows the mean over the trees that did not draw them.
 
         Parameters
         ----------
         leaf : ndarray of shape (n_trees, n_some)
+            The leaves that they reach, at their own entries or at others.
         rows : slice or ndarray of shape (n_some,)
             Which training rows these are.
 

@@ -24,16 +24,20 @@ def without_leaks(training: Training, labels: Tensor, proposals: Sequence[Propos
     """
     if not training.reports:  # there are no estimates to read from
         return list(proposals)
-    rows, seen = training.seen_rows, training.seen
+    rows, stream, seen = training.seen_rows, training.stream, training.seen
     targets, weights = training.targets[rows][:, labels], training.weights[rows][:, labels]
     unit, value = training.grouping.unit, training.loss.value
 
-    def leaks(proposal: Proposal) -> bool:
-        estimates = proposal.honest_at(seen.entries, rows)
+    def losses(proposal: Proposal, entries: Tensor, so_far: Tensor) -> Tensor:
+        estimates = proposal.honest_at(entries, rows)
         if proposal.kept:
-            estimates = estimates + seen.estimates[:, labels]
-        honest = (weights * value(proposal.estimates[rows], targets)).sum(1)
-        worse = (weights * value(estimates, targets)).sum(1) - honest
+            estimates = estimates + so_far[:, labels]
+        return (weights * value(estimates, targets)).sum(1)
+
+    def leaks(proposal: Proposal) -> bool:
+        # Not the proposal's own estimates: where labels have chosen its units, these are of other units.
+        honest = losses(proposal, stream.entries[rows], stream.estimates[rows])
+        worse = losses(proposal, seen.entries, seen.estimates) - honest
         # Copies of a row, and rows of one group, are not independent.
         of_units = worse.new_zeros(len(unit)).index_add_(0, unit[rows], worse)
         least = max(_STANDARD_ERRORS * float(of_units.norm()), _LEAST_SHARE * float(honest.sum()))

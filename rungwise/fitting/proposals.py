@@ -36,7 +36,9 @@ class Proposal:
         Their loss.
     honest_at : callable
         Maps other entries of some training rows, (n_some_rows, n_entries), and which rows they are, to what is added
-        there to the estimates so far, if they are kept, by the parts that did not see the row's labels.
+        there to the estimates so far, if they are kept, by the parts that did not see the row's labels. At the rows'
+        own entries these are ``estimates``, unless labels have chosen the units of a readout: then its units are those
+        that are kept, which all labels have chosen.
     importance : callable
         Maps indices of some of the labels to the importance of the stream entries for them, (n_entries, n_members).
     shuffles : bool

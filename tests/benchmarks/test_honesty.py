@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from benchmarks import honesty
 from benchmarks.honesty import GROUPS, leaks, make
 
 
@@ -20,3 +21,14 @@ def test_forests_do_not_flatter_themselves(data, n_labels):
     honest, fresh = losses[-1]
     # Within what 200 rows can tell.
     assert honest.mean() == pytest.approx(fresh.mean(), abs=0.03)
+
+
+def test_table_tells_leaks_and_harm_of_the_last_block(monkeypatch):
+    # Honest losses of two labels after two blocks, and fresh ones, which rise by a tenth.
+    losses = np.array([[[0.3, 0.1], [0.3, 0.1]], [[0.2, 0.1], [0.34, 0.1]]])
+    monkeypatch.setattr(honesty, "leaks", lambda data, settings, n, seed: losses)
+    monkeypatch.setattr(honesty, "LEARNERS", {"trees": {}})
+    columns = [list(column.cells) for column in honesty.table_of("4 inputs", [300], 2).columns]
+    assert columns[2] == ["1", "2", "last"]
+    assert columns[4] == ["+0.0000 ± 0.0000", "-0.0700 ± 0.0000", "-0.0700 ± 0.0000"]
+    assert columns[5] == ["", "", "+10.00 ± 0.00"]

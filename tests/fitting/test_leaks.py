@@ -4,12 +4,13 @@ import torch
 from sklearn.metrics import log_loss
 
 from rungwise import RungwiseClassifier
-from rungwise.features import RandomFeatures, TreeFeatures
-from rungwise.fitting import layerwise
+from rungwise.features import RandomFeatures
+from rungwise.fitting import layerwise, proposals
 from rungwise.fitting.folds import Grouping
 from rungwise.fitting.leaks import without_leaks
 from rungwise.fitting.losses import SquaredLoss
 from rungwise.fitting.proposals import Proposal, make_proposals
+from rungwise.fitting.readout import fit_readout
 from rungwise.fitting.training import Training
 from rungwise.network import Block, ResidualNetwork
 
@@ -83,22 +84,32 @@ def test_tiny_differences_are_no_leaks(training):
     assert len(without_leaks(training, ONLY, [proposal(training, 0.5, -0.001)])) == 1
 
 
-def test_readouts_of_other_folds_are_asked_where_the_network_has_seen_the_labels():
+def test_updates_of_readouts_are_those_that_did_not_see_the_fold(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(60, 3, generator=generator, dtype=torch.float64)
     targets = torch.where(x[:, :2] + torch.randn(60, 2, generator=generator) > 0, 1.0, -1.0).double()
     grouping = Grouping.apart([slice(0, 20), slice(20, 40), slice(40, 60)])
-    network = ResidualNetwork(3, 2)
-    training = Training(network, x, targets, torch.ones_like(targets), grouping, SquaredLoss(), generator, [])
+    training = Training(
+        ResidualNetwork(3, 2), x, targets, torch.ones_like(targets), grouping, SquaredLoss(), generator, []
+    )
     training.add(Block(torch.nn.Identity(), torch.ones(5, 2), torch.zeros(2)).double(), 0.1 * x[:, :2], {})
-    labels = torch.tensor([1, 0])
-    rows = torch.tensor([50, 3, 21])
-    proposals = make_proposals(training, labels, [RandomFeatures(16), TreeFeatures(10)], "exact", [1e-2, 1e-3])
-    assert [proposal.kept for proposal in proposals] == [True, False]
-    for proposal in proposals:
-        said = proposal.honest_at(training.stream.entries[rows], rows)
-        so_far = training.stream.estimates[rows][:, labels] if proposal.kept else 0
-        torch.testing.assert_close(said + so_far, proposal.estimates[rows])
+    readouts = []
+
+    def remembered(*arguments):
+        readouts.append(fit_readout(*arguments))
+        return readouts[-1]
+
+    monkeypatch.setattr(proposals, "fit_readout", remembered)
+    labels, rows = torch.tensor([1, 0]), torch.tensor([50, 3, 21])
+    (proposed,) = make_proposals(training, labels, [RandomFeatures(16)], "exact", [1e-2, 1e-3])
+    said = proposed.honest_at(training.stream.entries[rows], rows) + training.stream.estimates[rows][:, labels]
+    torch.testing.assert_close(said, proposed.estimates[rows])
+    seen = training.seen.entries[rows]  # of so few rows all
+    units, (readout,) = proposed.layer(seen), readouts
+    expected = [
+        units[which] @ readout.fold_weight[fold] + readout.fold_bias[fold] for which, fold in enumerate([2, 0, 1])
+    ]
+    torch.testing.assert_close(proposed.honest_at(seen, rows), torch.stack(expected))
 
 
 @pytest.mark.parametrize("shape", [(700, 4), (60, 12, 4)])
