@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from rungwise.fitting.folds import evenly_spaced
 from rungwise.fitting.objective import normalise, weighted_sum
 from rungwise.fitting.readout import Readout
 
@@ -45,10 +46,7 @@ def shuffle_importance(
     generator : torch.Generator
     """
     n, n_entries = stream.shape
-    rows = torch.arange(n, device=stream.device)
-    n_rows = max(len(folds), min(_MAX_ROWS, _MAX_SHUFFLED // n_entries))
-    if n > n_rows:  # spread evenly over the folds
-        rows = rows[torch.linspace(0, n - 1, n_rows, device=stream.device).round().long()]
+    rows = evenly_spaced(n, max(len(folds), min(_MAX_ROWS, _MAX_SHUFFLED // n_entries))).to(stream.device)
     borders = torch.tensor([0, *(fold.stop for fold in folds)], device=rows.device)
     fold_rows = [slice(start, stop) for start, stop in pairwise(torch.searchsorted(rows, borders).tolist())]
     sample = stream[rows]
